@@ -1,0 +1,135 @@
+// Package agent declares what the engine needs of a coding agent: drivers that
+// speak one protocol each, the sessions they open, the events those emit, and
+// the registry that finds installed agents. It stores nothing and decides
+// nothing about threads; package engine calls it.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+
+	"catamaran/internal/api"
+)
+
+// Driver speaks one agent protocol.
+type Driver interface {
+	// Open starts the agent process and opens or resumes a session. It returns once
+	// prompts can be sent. Errors are *api.Error (CodeAgentFailed with the stderr
+	// tail in Details, CodeAgentSignIn with the command as Hint).
+	Open(ctx context.Context, o OpenOptions) (Session, error)
+}
+
+// OpenOptions say where and how to open a session.
+type OpenOptions struct {
+	Agent      Config
+	Dir        string // absolute working directory
+	Env        []string
+	Permission api.PermissionMode
+	// Resume is the cursor of an earlier Session ("" starts fresh). When the agent no
+	// longer knows it a fresh session is opened and Session.Resumed() is false.
+	Resume string
+	// Sink receives events in order, from one goroutine; a slow sink slows the agent.
+	Sink func(Event)
+}
+
+// Config is how to start one agent.
+type Config struct {
+	ID, Name string
+	Path     string
+	Args     []string
+	Env      []string // added to OpenOptions.Env
+}
+
+// Session is a live conversation with one agent process.
+type Session interface {
+	// Prompt runs one turn. It returns when the agent ended it; the error is an
+	// *api.Error when the agent failed or its process ended.
+	Prompt(ctx context.Context, text string) (StopReason, error)
+	// Interrupt asks the agent to end the running turn; the engine enforces the rest of the ladder.
+	Interrupt(ctx context.Context) error
+	// Answer answers an approval. optionID "" means cancelled.
+	Answer(approvalID, optionID string) error
+	// Info tells the resume cursor and whether a given one was taken.
+	Info() SessionInfo
+	// Close ends the agent process and its tree by the ladder; it waits until they are gone or ctx ends.
+	Close(ctx context.Context) error
+	// Done is closed when the agent process has ended; Err tells why.
+	Done() <-chan struct{}
+	Err() error
+}
+
+// SessionInfo is what an opened session reports.
+type SessionInfo struct {
+	Resume  string // cursor to store
+	Resumed bool
+	PID     int
+	Version string
+}
+
+// StopReason is how a turn ended.
+type StopReason string
+
+const (
+	StopEndTurn   StopReason = "end_turn"
+	StopCancelled StopReason = "cancelled"
+	StopRefusal   StopReason = "refusal"
+	StopMaxTokens StopReason = "max_tokens"
+)
+
+// Event is an upsert by ID of something the agent did. IDs are the agent's own,
+// unique within the session; the engine maps them to item ids.
+type Event struct {
+	// Kind: message, reasoning, tool, plan, approval, approval_resolved, usage, notice, unknown.
+	Kind string
+	ID   string
+	// Append is text to append (message, reasoning, notice; with kind tool: to the output).
+	Append string
+	// Tool holds the fields of a tool call that are known now; nil fields leave what was there.
+	Tool *ToolUpdate
+	// Plan replaces the plan.
+	Plan []api.PlanStep
+	// Approval of kind approval; ID is the approval's id, ToolID the tool call it is about.
+	Approval *api.Approval
+	ToolID   string
+	Usage    *api.Usage
+	Level    string
+	Raw      json.RawMessage
+}
+
+// Event kinds.
+const (
+	KindMessage          = "message"
+	KindReasoning        = "reasoning"
+	KindTool             = "tool"
+	KindPlan             = "plan"
+	KindApproval         = "approval"
+	KindApprovalResolved = "approval_resolved" // the agent withdrew it
+	KindUsage            = "usage"
+	KindNotice           = "notice"
+	KindUnknown          = "unknown"
+)
+
+// ToolUpdate is a partial tool call; zero fields leave what was there.
+type ToolUpdate struct {
+	Kind      string
+	Title     string
+	Status    api.ToolStatus
+	Command   string
+	Input     json.RawMessage
+	Output    *string // replaces the output
+	ExitCode  *int
+	Locations []api.Location
+	Edits     []api.FileEdit
+}
+
+// Preset is an agent the app knows how to find and start.
+type Preset struct {
+	ID, Name, Driver string
+	// Program is looked up in the login PATH; Args start its protocol mode.
+	Program string
+	Args    []string
+	// VersionArgs print the version.
+	VersionArgs []string
+	Install     string
+	SignIn      string
+}

@@ -1,0 +1,262 @@
+package api
+
+import "encoding/json"
+
+// Project is a directory of an environment.
+type Project struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Path      string `json:"path"`
+	Git       bool   `json:"git"`
+	Branch    string `json:"branch,omitempty"`
+	AgentID   string `json:"agentId,omitempty"` // the agent used last
+	CreatedAt int64  `json:"createdAt"`
+}
+
+// PermissionMode is how much an agent may do without asking.
+type PermissionMode string
+
+const (
+	PermissionSupervised  PermissionMode = "supervised"
+	PermissionAcceptEdits PermissionMode = "accept-edits"
+	PermissionFull        PermissionMode = "full"
+)
+
+// Thread is a durable conversation in a project.
+type Thread struct {
+	ID         string         `json:"id"`
+	ProjectID  string         `json:"projectId"`
+	Title      string         `json:"title"`
+	AgentID    string         `json:"agentId"`
+	Permission PermissionMode `json:"permission"`
+	// State is the state of the newest turn that is not queued; empty before the first one.
+	State TurnState `json:"state,omitempty"`
+	// Stopping is true between a stop request and the turn's end.
+	Stopping   bool  `json:"stopping,omitempty"`
+	CreatedAt  int64 `json:"createdAt"`
+	UpdatedAt  int64 `json:"updatedAt"`
+	ArchivedAt int64 `json:"archivedAt,omitempty"`
+}
+
+// TurnState is where a turn stands.
+type TurnState string
+
+const (
+	TurnQueued      TurnState = "queued"
+	TurnRunning     TurnState = "running"
+	TurnWaiting     TurnState = "waiting"
+	TurnCompleted   TurnState = "completed"
+	TurnInterrupted TurnState = "interrupted"
+	TurnFailed      TurnState = "failed"
+)
+
+// Final reports whether the state never changes again.
+func (s TurnState) Final() bool {
+	return s == TurnCompleted || s == TurnInterrupted || s == TurnFailed
+}
+
+// Turn is one prompt to its end.
+type Turn struct {
+	ID       string    `json:"id"`
+	ThreadID string    `json:"threadId"`
+	Ordinal  int64     `json:"ordinal"`
+	State    TurnState `json:"state"`
+	// Reason is shown with interrupted and failed turns.
+	Reason    *Error         `json:"reason,omitempty"`
+	QueuedAt  int64          `json:"queuedAt"`
+	StartedAt int64          `json:"startedAt,omitempty"`
+	EndedAt   int64          `json:"endedAt,omitempty"`
+	Usage     *Usage         `json:"usage,omitempty"`
+	Changes   *ChangeSummary `json:"changes,omitempty"`
+}
+
+// Usage counts tokens as the agent reports them.
+type Usage struct {
+	InputTokens  int64 `json:"inputTokens,omitempty"`
+	OutputTokens int64 `json:"outputTokens,omitempty"`
+	// ContextUsed and ContextSize describe the agent's context window.
+	ContextUsed int64 `json:"contextUsed,omitempty"`
+	ContextSize int64 `json:"contextSize,omitempty"`
+}
+
+// ChangeSummary is what a turn changed, from the checkpoints around it.
+type ChangeSummary struct {
+	Files     []ChangedFile `json:"files"`
+	Additions int           `json:"additions"`
+	Deletions int           `json:"deletions"`
+	// Truncated says that more files changed than are listed.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// ChangedFile is one path of a diff.
+type ChangedFile struct {
+	Path string `json:"path"`
+	// OldPath is set for renames.
+	OldPath   string     `json:"oldPath,omitempty"`
+	Status    FileStatus `json:"status"`
+	Additions int        `json:"additions"`
+	Deletions int        `json:"deletions"`
+	Binary    bool       `json:"binary,omitempty"`
+}
+
+// FileStatus is what happened to a file.
+type FileStatus string
+
+const (
+	FileAdded    FileStatus = "added"
+	FileModified FileStatus = "modified"
+	FileDeleted  FileStatus = "deleted"
+	FileRenamed  FileStatus = "renamed"
+	FileMode     FileStatus = "mode"
+)
+
+// TurnDiff is the answer of diff.turn: unified diffs, a file each.
+type TurnDiff struct {
+	TurnID string     `json:"turnId"`
+	Files  []FileDiff `json:"files"`
+	// Truncated says that the diff was cut at the size bound.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// FileDiff is one file's unified diff (hunks only, no "diff --git" header).
+type FileDiff struct {
+	ChangedFile
+	Patch string `json:"patch,omitempty"`
+	// Truncated says that this file's patch was cut.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// ItemKind is the kind of a timeline item.
+type ItemKind string
+
+const (
+	ItemUserMessage  ItemKind = "user_message"
+	ItemAgentMessage ItemKind = "agent_message"
+	ItemReasoning    ItemKind = "reasoning"
+	ItemToolCall     ItemKind = "tool_call"
+	ItemPlan         ItemKind = "plan"
+	ItemApproval     ItemKind = "approval"
+	ItemNotice       ItemKind = "notice"
+	ItemUnknown      ItemKind = "unknown"
+)
+
+// Item is one entry of a thread's timeline, upserted by ID. Exactly the fields of its kind are set.
+type Item struct {
+	ID       string   `json:"id"`
+	ThreadID string   `json:"threadId"`
+	TurnID   string   `json:"turnId"`
+	Ordinal  int64    `json:"ordinal"` // orders items within the thread
+	Kind     ItemKind `json:"kind"`
+	// Live says that text may still be appended by deltas.
+	Live      bool  `json:"live,omitempty"`
+	CreatedAt int64 `json:"createdAt"`
+	UpdatedAt int64 `json:"updatedAt"`
+	// Text of messages (Markdown), reasoning and notices.
+	Text     string     `json:"text,omitempty"`
+	Tool     *ToolCall  `json:"tool,omitempty"`
+	Plan     []PlanStep `json:"plan,omitempty"`
+	Approval *Approval  `json:"approval,omitempty"`
+	// Raw is the agent's own JSON for kinds we do not know.
+	Raw json.RawMessage `json:"raw,omitempty"`
+	// Level of a notice: info, warning, error.
+	Level string `json:"level,omitempty"`
+}
+
+// ToolStatus is where a tool call stands.
+type ToolStatus string
+
+const (
+	ToolPending   ToolStatus = "pending"
+	ToolRunning   ToolStatus = "running"
+	ToolCompleted ToolStatus = "completed"
+	ToolFailed    ToolStatus = "failed"
+	ToolCancelled ToolStatus = "cancelled"
+)
+
+// ToolCall is something the agent does.
+type ToolCall struct {
+	// Kind: read, edit, delete, move, search, execute, think, fetch, other.
+	Kind   string     `json:"kind"`
+	Title  string     `json:"title"`
+	Status ToolStatus `json:"status"`
+	// Command is the shell command of an execute call, where it is known.
+	Command string `json:"command,omitempty"`
+	// Input is the agent's raw input.
+	Input json.RawMessage `json:"input,omitempty"`
+	// Output is text, capped (head and tail) with OutputBytes telling the whole size.
+	Output      string     `json:"output,omitempty"`
+	OutputBytes int64      `json:"outputBytes,omitempty"`
+	ExitCode    *int       `json:"exitCode,omitempty"`
+	Locations   []Location `json:"locations,omitempty"`
+	Edits       []FileEdit `json:"edits,omitempty"`
+}
+
+// Location is a place in a file.
+type Location struct {
+	Path string `json:"path"`
+	Line int    `json:"line,omitempty"`
+}
+
+// FileEdit is an edit as the agent announced it.
+type FileEdit struct {
+	Path    string `json:"path"`
+	OldText string `json:"oldText"`
+	NewText string `json:"newText"`
+}
+
+// PlanStep is one line of a plan.
+type PlanStep struct {
+	Text string `json:"text"`
+	// Status: pending, in_progress, completed.
+	Status string `json:"status"`
+}
+
+// ApprovalState is where an approval stands.
+type ApprovalState string
+
+const (
+	ApprovalPending   ApprovalState = "pending"
+	ApprovalApproved  ApprovalState = "approved"
+	ApprovalDeclined  ApprovalState = "declined"
+	ApprovalCancelled ApprovalState = "cancelled"
+	ApprovalExpired   ApprovalState = "expired"
+)
+
+// Approval is an agent's question whether it may do something.
+type Approval struct {
+	State ApprovalState `json:"state"`
+	Title string        `json:"title"`
+	// ToolItemID is the timeline item of the tool call it is about, where there is one.
+	ToolItemID string `json:"toolItemId,omitempty"`
+	// Kind is the tool call's kind, "" when unknown (a generic card is shown).
+	Kind     string           `json:"kind,omitempty"`
+	Command  string           `json:"command,omitempty"`
+	Edits    []FileEdit       `json:"edits,omitempty"`
+	Options  []ApprovalOption `json:"options"`
+	ChosenID string           `json:"chosenId,omitempty"`
+}
+
+// ApprovalOption is one answer the agent offers.
+type ApprovalOption struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Kind: allow_once, allow_always, reject_once, reject_always; other values are shown as they are.
+	Kind string `json:"kind"`
+}
+
+// Agent is one agent as detected in an environment.
+type Agent struct {
+	ID     string `json:"id"` // demo, opencode, gemini ...
+	Name   string `json:"name"`
+	Driver string `json:"driver"` // acp, codex, claude
+	// State: found, missing, checking, failed.
+	State   string `json:"state"`
+	Path    string `json:"path,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Searched is the PATH that was searched when it is missing.
+	Searched []string `json:"searched,omitempty"`
+	// Install is the exact command that installs it; SignIn the one that signs in.
+	Install string `json:"install,omitempty"`
+	SignIn  string `json:"signIn,omitempty"`
+	Error   *Error `json:"error,omitempty"`
+}
