@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -71,7 +70,8 @@ func (g *Gateway) dialSocket(id string) (*websocket.Conn, error) {
 
 // join copies frames both ways until one side ends, then ends the other with the same code.
 func (g *Gateway) join(page, backend *websocket.Conn) {
-	ctx, cancel := context.WithCancel(g.base)
+	// Not under base: a cancelled read cuts the connection, and the page is to be told first.
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type ended struct {
 		err  error
@@ -83,33 +83,26 @@ func (g *Gateway) join(page, backend *websocket.Conn) {
 	}
 	go pump(page, backend)
 	go pump(backend, page)
-	first := <-done
-	other, lost := backend, websocket.StatusGoingAway
-	if first.from == backend {
-		// The page reconnects after this code; what it missed is replayed by cursor.
-		other, lost = page, websocket.StatusServiceRestart
-	}
-	code, reason := passedOn(first.err, lost)
-	if g.base.Err() != nil {
-		code, reason = websocket.StatusGoingAway, "Catamaran is ending"
-	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		other.Close(code, reason)
-	}()
-	// Close waits for the peer's answer; a peer that is gone must not hold this up.
-	t := time.NewTimer(closeWait / 2)
-	defer t.Stop()
+	pumps := 2
 	select {
-	case <-closed:
-	case <-t.C:
+	case first := <-done:
+		pumps--
+		other, lost := backend, websocket.StatusGoingAway
+		if first.from == backend {
+			// The page reconnects after this code; what it missed is replayed by cursor.
+			other, lost = page, websocket.StatusServiceRestart
+		}
+		code, reason := passedOn(first.err, lost)
+		closeWithin(other, code, reason)
+	case <-g.base.Done():
+		closeWithin(page, websocket.StatusGoingAway, reasonEnding)
 	}
 	cancel()
 	page.CloseNow()
 	backend.CloseNow()
-	<-closed
-	<-done
+	for range pumps {
+		<-done
+	}
 }
 
 // copyFrames returns when from or to ends; the error is from's close where it said one.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -56,10 +57,10 @@ func (g *Gateway) awaitHello(c *websocket.Conn) error {
 	return g.verify(f.Token)
 }
 
-// end says why and closes. The wait for the peer's close is bounded by the library.
+// end says why and closes.
 func end(c *websocket.Conn, code websocket.StatusCode, e *api.Error, ctx context.Context) {
 	_ = writeFrame(ctx, c, api.ServerFrame{Type: api.FrameError, Error: e})
-	_ = c.Close(code, string(e.Code))
+	closeWithin(c, code, string(e.Code))
 }
 
 func writeFrame(ctx context.Context, c *websocket.Conn, f api.ServerFrame) error {
@@ -102,14 +103,25 @@ func (g *Gateway) socket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.CloseNow()
 	s := &pageSocket{g: g, c: c, calls: make(chan struct{}, maxCalls), subs: map[string]context.CancelFunc{}}
-	s.ctx, s.cancel = context.WithCancel(g.base)
+	// Not under base: a cancelled read cuts the connection, and the page is to be told first.
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer s.work.Wait()
 	defer s.cancel()
+	defer context.AfterFunc(g.base, func() {
+		closeWithin(c, websocket.StatusGoingAway, reasonEnding)
+		s.cancel()
+	})()
 	s.send(api.ServerFrame{Type: api.FrameWelcome})
 	s.read()
-	if g.base.Err() != nil {
-		c.Close(websocket.StatusGoingAway, "Catamaran is ending")
-	}
+}
+
+const reasonEnding = "Catamaran is ending"
+
+// closeWithin closes with a code; a peer that does not answer the close is cut off.
+func closeWithin(c *websocket.Conn, code websocket.StatusCode, reason string) {
+	t := time.AfterFunc(closeWait/2, func() { c.CloseNow() })
+	defer t.Stop()
+	_ = c.Close(code, reason)
 }
 
 func (s *pageSocket) send(f api.ServerFrame) {
