@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"catamaran/internal/api"
+	"catamaran/internal/hostpath"
 	"catamaran/internal/shell"
 )
 
@@ -169,7 +170,9 @@ type openCommand struct {
 // Run adds the folder in the environment that owns it.
 func (c *openCommand) Run(t *terminal) error {
 	path := c.Path
-	if !strings.HasPrefix(path, `\\`) && !strings.HasPrefix(path, "//") {
+	w, err := hostpath.ParseWin(path)
+	isWSL := err == nil && w.Kind == hostpath.KindWSL
+	if !isWSL {
 		abs, err := filepath.Abs(path)
 		if err != nil {
 			return fmt.Errorf("open %s: %w", path, err)

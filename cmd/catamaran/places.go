@@ -78,7 +78,7 @@ func (t *terminal) pool(pl places, logs *logs) (*environment.Pool, error) {
 	client := wsl.New(wsl.Options{Exe: os.Getenv("CATAMARAN_WSL_EXE")})
 	o := environment.Options{
 		StateDir: t.desktop, LocalBackend: pl.backend, LocalHome: t.state,
-		WSL: client, ForwardEnv: forwardedEnv(os.LookupEnv), LogDir: t.logDir(), Log: logs.log,
+		WSL: client, ForwardEnv: forwardedEnv(os.LookupEnv), LogLevel: os.Getenv("CATAMARAN_LOG"), LogDir: t.logDir(), Log: logs.log,
 	}
 	if client != nil {
 		carried, err := stage.Load(pl.carried)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"catamaran/internal/api"
+	"catamaran/internal/hostpath"
 )
 
 // LocalEnvironment is the id of the computer's own system.
@@ -27,6 +28,7 @@ func (g *Gateway) openPath(ctx context.Context, r api.OpenPath) (api.OpenedPath,
 	}
 	opened := api.OpenedPath{Environment: id, Project: p}
 	g.mu.Lock()
+	unseen := len(g.watchers) == 0
 	for ch := range g.watchers {
 		select {
 		case ch <- opened:
@@ -34,6 +36,11 @@ func (g *Gateway) openPath(ctx context.Context, r api.OpenPath) (api.OpenedPath,
 		}
 	}
 	g.mu.Unlock()
+	if unseen && g.o.Activate != nil {
+		if err := g.o.Activate(ctx); err != nil {
+			g.o.Log.Warn("the path was added, but no window shows it", "error", err)
+		}
+	}
 	return opened, nil
 }
 
@@ -44,10 +51,14 @@ func owner(path string, now api.Environments) (id, native string, err error) {
 	if path == "" {
 		return "", "", &api.Error{Code: api.CodeInvalid, Message: "No path was given."}
 	}
-	distro, inside, isWSL := splitWSL(path)
+	w, err := hostpath.ParseWin(path)
+	isWSL := err == nil && w.Kind == hostpath.KindWSL
+	if err != nil && strings.HasPrefix(path, `\\`) {
+		return "", "", &api.Error{Code: api.CodePathUntranslatable, Message: err.Error(), Hint: `Give a path as \\wsl.localhost\<distro>\<path>, or one of this computer.`}
+	}
 	for _, e := range now.Environments {
-		if isWSL && e.Distro != "" && strings.EqualFold(e.Distro, distro) {
-			return e.ID, inside, nil
+		if isWSL && e.Distro != "" && hostpath.SameDistro(e.Distro, w.Distro) {
+			return e.ID, string(w.Linux), nil
 		}
 		if !isWSL && e.ID == LocalEnvironment {
 			return e.ID, path, nil
@@ -55,52 +66,14 @@ func owner(path string, now api.Environments) (id, native string, err error) {
 	}
 	if isWSL {
 		return "", "", &api.Error{
-			Code: api.CodeEnvironmentDown, Message: fmt.Sprintf("No environment runs in the distro %q, which owns %s.", distro, path),
-			Hint: "Run: catamaran env use both --distro " + distro,
+			Code: api.CodeEnvironmentDown, Message: fmt.Sprintf("No environment runs in the distro %q, which owns %s.", w.Distro, path),
+			Hint: "Run: catamaran env use both --distro " + w.Distro,
 		}
 	}
 	return "", "", &api.Error{
 		Code: api.CodeEnvironmentDown, Message: fmt.Sprintf("%s is a path of this computer, and no environment runs on it.", path),
 		Hint: "Run: catamaran env use both",
 	}
-}
-
-// splitWSL reads \\wsl.localhost\<distro>\path and its spellings (wsl$, slashes
-// either way, \\?\UNC\). inside is absolute and cleaned of empty, "." and ".."
-// parts, which never lead above the root.
-func splitWSL(path string) (distro, inside string, ok bool) {
-	s := strings.ReplaceAll(path, `\`, "/")
-	if rest, ok := cutPrefixFold(s, "//?/UNC/"); ok {
-		s = "//" + rest
-	}
-	rest, ok := cutPrefixFold(s, "//wsl.localhost/")
-	if !ok {
-		if rest, ok = cutPrefixFold(s, "//wsl$/"); !ok {
-			return "", "", false
-		}
-	}
-	distro, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
-	if distro == "" {
-		return "", "", false
-	}
-	var parts []string
-	for p := range strings.SplitSeq(rest, "/") {
-		switch p {
-		case "", ".":
-		case "..":
-			parts = parts[:max(0, len(parts)-1)]
-		default:
-			parts = append(parts, p)
-		}
-	}
-	return distro, "/" + strings.Join(parts, "/"), true
-}
-
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return s, false
-	}
-	return s[len(prefix):], true
 }
 
 // callBackend makes one call of the desktop's own to a backend.
