@@ -193,6 +193,6 @@ func (c *openCommand) Run(t *terminal) error {
 	if c.JSON {
 		return t.print(opened)
 	}
-	_, err := fmt.Fprintf(t.out, "%s is open in %s.\n", opened.Project.Path, opened.Environment)
+	_, err = fmt.Fprintf(t.out, "%s is open in %s.\n", opened.Project.Path, opened.Environment)
 	return err
 }

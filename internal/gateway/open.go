@@ -53,7 +53,7 @@ func owner(path string, now api.Environments) (id, native string, err error) {
 	}
 	w, err := hostpath.ParseWin(path)
 	isWSL := err == nil && w.Kind == hostpath.KindWSL
-	if err != nil && strings.HasPrefix(path, `\\`) {
+	if err != nil && meansWSL(path) {
 		return "", "", &api.Error{Code: api.CodePathUntranslatable, Message: err.Error(), Hint: `Give a path as \\wsl.localhost\<distro>\<path>, or one of this computer.`}
 	}
 	for _, e := range now.Environments {
@@ -74,6 +74,12 @@ func owner(path string, now api.Environments) (id, native string, err error) {
 		Code: api.CodeEnvironmentDown, Message: fmt.Sprintf("%s is a path of this computer, and no environment runs on it.", path),
 		Hint: "Run: catamaran env use both",
 	}
+}
+
+// meansWSL reports a path that was meant for a distro, well formed or not.
+func meansWSL(path string) bool {
+	p := strings.ToLower(strings.ReplaceAll(path, `\`, "/"))
+	return strings.HasPrefix(p, "//") && (strings.Contains(p, "/wsl.localhost") || strings.Contains(p, "/wsl$"))
 }
 
 // callBackend makes one call of the desktop's own to a backend.

@@ -191,7 +191,8 @@ func TestOpenPath(t *testing.T) {
 		"sibling prefix": {`\\wsl.localhost\UbuntuX\p`, `environment_not_running`},
 		"none":           {``, `invalid_request`},
 		"above the root": {`\\wsl.localhost\Ubuntu\..\..\x`, `path_untranslatable`},
-		"network share":  {`\\server\share\x`, `path_untranslatable`},
+		"no distro":      {`\\wsl.localhost`, `path_untranslatable`},
+		"network share":  {`\\server\share\x`, `environment_not_running`},
 	} {
 		b, _ := json.Marshal(api.OpenPath{Path: c.path})
 		if _, body := f.do("POST", "/api/call/desktop.open", token, string(b)); !strings.Contains(body, c.want) {
