@@ -177,3 +177,14 @@ func (s *Store) SweepSpill(ctx context.Context) error {
 	}
 	return nil
 }
+
+// ContinueOutput goes on with a capped output of which only what Text returned, and the whole size, are known.
+func (s *Store) ContinueOutput(threadID, itemID, text string, total int64) *Output {
+	o := s.NewOutput(threadID, itemID)
+	b := []byte(text)
+	at := runeStart(b, OutputHead)
+	o.head = b[:at:at]
+	o.tail = append(make([]byte, 0, 2*OutputTail), lastBytes(b[at:], OutputTail)...)
+	o.total = total
+	return o
+}

@@ -147,11 +147,11 @@ func (s *Store) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		s.reader.Close()
-		s.reader = nil
 		if _, cerr := s.writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); cerr != nil {
 			s.o.Log.Warn("database checkpoint at close", "error", cerr)
 		}
-		err = s.closeDatabases()
+		// The pools stay set: who reads too late gets an error of a closed pool.
+		err = s.writer.Close()
 		s.lock.Close()
 	})
 	<-s.finished
