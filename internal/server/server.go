@@ -5,7 +5,7 @@
 // wires it.
 //
 // Invariants: it answers from the first moment, before the database is open
-// (phase starting); nothing but the descriptor and the exchange answers without
+// (phase starting); nothing but the descriptor and the sign-in answers without
 // a token; whatever leaves is an api.Error, and an internal one has a Ref that
 // the log knows; one goroutine writes to a connection, and every queue to it is
 // bounded.
@@ -35,8 +35,11 @@ const (
 	callTimeout = 2 * time.Minute
 	// Audience is what the backend's own tokens are for.
 	Audience = "backend"
-	// TokenLife is how long a session token lasts; a live one can be exchanged for a newer one.
-	TokenLife = 30 * 24 * time.Hour
+	// linkLife and doorLife are how long a session lasts, on the link and at the stand-alone door.
+	linkLife = 24 * time.Hour
+	doorLife = 7 * 24 * time.Hour
+	// maxSignIn bounds the body of a sign-in.
+	maxSignIn = 64 << 10
 	// CommandHeader carries a command id over HTTP.
 	CommandHeader = "Catamaran-Command"
 )
@@ -107,6 +110,7 @@ func (s *Server) Close(ctx context.Context) error { return s.sockets.close(ctx) 
 const (
 	pathDescriptor = "/api/descriptor"
 	pathExchange   = "/api/session/exchange"
+	pathRenew      = "/api/session/renew"
 	pathCall       = "/api/call/"
 	pathSocket     = "/ws"
 )
@@ -131,6 +135,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if allow(w, r, http.MethodPost) {
 			s.serveExchange(w, r)
 		}
+	case r.URL.Path == pathRenew:
+		if allow(w, r, http.MethodPost) {
+			s.serveRenew(w, r)
+		}
 	default:
 		auth.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "There is nothing at this address."})
 	}
@@ -145,28 +153,34 @@ func allow(w http.ResponseWriter, r *http.Request, method string) bool {
 	return false
 }
 
-// serveExchange turns a one-time credential into a session, or a live session
-// (as bearer token, with an empty body) into a newer one.
+// serveExchange turns the one-time credential into a session.
 func (s *Server) serveExchange(w http.ResponseWriter, r *http.Request) {
 	var in api.SessionExchange
-	err := auth.ReadJSON(w, r, 64<<10, &in)
+	err := auth.ReadJSON(w, r, maxSignIn, &in)
 	if err == nil {
-		if token := auth.Bearer(r); in.Credential == "" && token != "" {
-			err = s.authorize(token)
-		} else {
-			err = s.o.Codes.Redeem(in.Credential)
-		}
+		err = s.o.Codes.Redeem(in.Credential)
 	}
-	if err != nil {
-		auth.WriteError(w, s.explain(pathExchange, err))
-		return
-	}
-	writeJSON(w, s.session())
+	s.answerSession(w, pathExchange, err, linkLife)
 }
 
-func (s *Server) session() api.Session {
-	ends := time.Now().Add(TokenLife)
-	return api.Session{Token: s.o.Identity.Sign(Audience, ends), ExpiresAt: ends.UnixMilli(), EnvironmentID: s.o.Identity.EnvironmentID}
+// serveRenew turns a token of this backend, expired or not, into a newer one.
+// Only the link has it: there the pipe itself is private to the owner.
+func (s *Server) serveRenew(w http.ResponseWriter, r *http.Request) {
+	var in api.SessionRenew
+	err := auth.ReadJSON(w, r, maxSignIn, &in)
+	if err == nil {
+		err = s.o.Identity.Verify(in.Token, Audience, time.Unix(0, 0))
+	}
+	s.answerSession(w, pathRenew, err, linkLife)
+}
+
+func (s *Server) answerSession(w http.ResponseWriter, path string, err error, life time.Duration) {
+	if err != nil {
+		auth.WriteError(w, s.explain(path, err))
+		return
+	}
+	ends := time.Now().Add(life)
+	writeJSON(w, api.Session{Token: s.o.Identity.Sign(Audience, ends), ExpiresAt: ends.UnixMilli(), EnvironmentID: s.o.Identity.EnvironmentID})
 }
 
 func (s *Server) authorize(token string) error {

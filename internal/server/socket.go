@@ -256,14 +256,7 @@ func (c *conn) frame(ctx context.Context, f api.ClientFrame) {
 	case api.FrameSubscribe:
 		c.subscribe(ctx, f)
 	case api.FrameUnsubscribe:
-		c.mu.Lock()
-		sub := c.subs[f.ID]
-		c.mu.Unlock()
-		if sub != nil {
-			// Nothing of it may come after a new subscription of the same id.
-			sub.cancel()
-			<-sub.done
-		}
+		c.unsubscribe(f.ID)
 	case api.FramePing:
 		c.send(ctx, api.ServerFrame{Type: api.FramePong, ID: f.ID})
 	case api.FrameHello:
@@ -286,31 +279,32 @@ func (c *conn) answer(ctx context.Context, f api.ClientFrame) {
 	c.send(ctx, api.ServerFrame{Type: api.FrameResult, ID: f.ID, Result: raw})
 }
 
+// subscribe attaches to a topic. A subscription of the same id is replaced, and
+// nothing of the old one comes after this.
 func (c *conn) subscribe(ctx context.Context, f api.ClientFrame) {
-	ctx, cancel := context.WithCancel(ctx)
+	if f.ID == "" {
+		c.fail(ctx, "", &api.Error{Code: api.CodeInvalid, Message: "A subscription needs an id."})
+		return
+	}
+	c.unsubscribe(f.ID)
+	conn := ctx
+	ctx, cancel := context.WithCancel(conn)
 	sub := &subscription{cancel: cancel, done: make(chan struct{})}
 	c.mu.Lock()
-	var e *api.Error
-	switch {
-	case f.ID == "":
-		e = &api.Error{Code: api.CodeInvalid, Message: "A subscription needs an id."}
-	case c.subs[f.ID] != nil:
-		e = &api.Error{Code: api.CodeConflict, Message: "This id is in use by another subscription."}
-	case len(c.subs) >= maxSubscriptions:
-		e = &api.Error{Code: api.CodeTooLarge, Message: "There are too many subscriptions on this connection."}
-	default:
+	full := len(c.subs) >= maxSubscriptions
+	if !full {
 		c.subs[f.ID] = sub
 	}
 	c.mu.Unlock()
-	if e != nil {
-		c.fail(ctx, f.ID, e)
+	if full {
 		cancel()
+		c.fail(conn, f.ID, &api.Error{Code: api.CodeTooLarge, Message: "There are too many subscriptions on this connection."})
 		return
 	}
 	c.wg.Go(func() {
 		defer cancel()
 		defer close(sub.done)
-		// Whatever ended it, its id is free before the client hears of it.
+		// Whatever ended it, its place is free before the client hears of it.
 		last := c.pump(ctx, f)
 		c.mu.Lock()
 		delete(c.subs, f.ID)
@@ -319,6 +313,16 @@ func (c *conn) subscribe(ctx context.Context, f api.ClientFrame) {
 			c.send(ctx, *last)
 		}
 	})
+}
+
+func (c *conn) unsubscribe(id string) {
+	c.mu.Lock()
+	sub := c.subs[id]
+	c.mu.Unlock()
+	if sub != nil {
+		sub.cancel()
+		<-sub.done
+	}
 }
 
 // pump forwards a subscription's frames until it ends and returns the frame

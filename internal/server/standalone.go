@@ -36,6 +36,11 @@ func (s *Server) Standalone(assets http.Handler) http.Handler {
 			if allow(w, r, http.MethodPost) {
 				d.signIn(w, r)
 			}
+		case path == pathRenew:
+			// Unlike on the link, only a live session is renewed.
+			if allow(w, r, http.MethodPost) {
+				s.answerSession(w, path, s.authorize(auth.Bearer(r)), doorLife)
+			}
 		case path == pathEnvironments:
 			if !allow(w, r, http.MethodGet) {
 				return
@@ -67,15 +72,11 @@ type door struct{ s *Server }
 
 func (d door) signIn(w http.ResponseWriter, r *http.Request) {
 	var in api.LaunchExchange
-	err := auth.ReadJSON(w, r, 64<<10, &in)
+	err := auth.ReadJSON(w, r, maxSignIn, &in)
 	if err == nil {
 		err = d.s.o.Codes.Redeem(in.Code)
 	}
-	if err != nil {
-		auth.WriteError(w, d.s.explain(pathSession, err))
-		return
-	}
-	writeJSON(w, d.s.session())
+	d.s.answerSession(w, pathSession, err, doorLife)
 }
 
 func (d door) serveCall(w http.ResponseWriter, r *http.Request, method string) {
