@@ -27,10 +27,12 @@ type page struct {
 	// threads is the thread in hand in each environment.
 	threads map[string]string
 	project map[string]string
+	// change is a mode change that goes on beside the story.
+	change chan error
 }
 
 const pageUsage = `usage: page signin | ready ENV | state ENV STATE | projects ENV | add ENV PATH | thread ENV [AGENT] | threads ENV |
-	prompt ENV TEXT | until ENV STATE | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | environments`
+	prompt ENV TEXT | until ENV STATE | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | environments`
 
 func (s *story) page(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
@@ -79,6 +81,19 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 			return err
 		}
 		return show(out, c)
+	case "mode-start":
+		p.change = make(chan error, 1)
+		to := api.ModeConfig{Mode: api.Mode(a[0]), Distro: a[1]}
+		go func(p page) {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			p.change <- p.call(ctx, "", api.MethodModeChange, to, nil)
+		}(*p)
+		return nil
+	case "mode-cancel":
+		return p.call(ctx, "", api.MethodModeCancel, api.Empty{}, nil)
+	case "mode-wait":
+		return <-p.change
 	case "add":
 		var pr api.Project
 		if err := p.call(ctx, env, api.MethodProjectAdd, api.ProjectAdd{Path: abs(a[1])}, &pr); err != nil {
