@@ -27,12 +27,14 @@ type page struct {
 	// threads is the thread in hand in each environment.
 	threads map[string]string
 	project map[string]string
+	// pids are the backends' process ids as of the last ready.
+	pids map[string]int
 	// change is a mode change that goes on beside the story.
 	change chan error
 }
 
-const pageUsage = `usage: page signin | ready ENV | state ENV STATE | projects ENV | add ENV PATH | thread ENV [AGENT] | threads ENV |
-	prompt ENV TEXT | until ENV STATE | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | environments`
+const pageUsage = `usage: page signin | ready ENV | restarted ENV | state ENV STATE | projects ENV | add ENV PATH | thread ENV [AGENT] | threads ENV |
+	prompt ENV TEXT | until ENV STATE | output ENV TEXT | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | environments`
 
 func (s *story) page(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
@@ -60,15 +62,17 @@ func (s *story) page(ts *testscript.TestScript, neg bool, args []string) {
 func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, abs func(string) string) error {
 	env := a[0]
 	if p.threads == nil {
-		p.threads, p.project = map[string]string{}, map[string]string{}
+		p.threads, p.project, p.pids = map[string]string{}, map[string]string{}, map[string]int{}
 	}
 	switch verb {
 	case "signin":
 		return p.signIn(ctx, a[0])
 	case "ready":
-		return p.await(ctx, env, api.EnvReady)
+		return p.await(ctx, env, api.EnvReady, 0)
+	case "restarted":
+		return p.await(ctx, env, api.EnvReady, p.pids[env])
 	case "state":
-		return p.await(ctx, env, api.EnvironmentState(a[1]))
+		return p.await(ctx, env, api.EnvironmentState(a[1]), 0)
 	case "environments":
 		var now api.Environments
 		if err := p.call(ctx, "", api.MethodEnvironments, api.Empty{}, &now); err != nil {
@@ -128,6 +132,8 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 		return p.call(ctx, env, api.MethodTurnStop, api.ThreadRef{ThreadID: p.threads[env]}, nil)
 	case "until":
 		return p.until(ctx, env, api.TurnState(a[1]))
+	case "output":
+		return p.output(ctx, env, a[1])
 	case "approve":
 		return p.approve(ctx, env, a[1])
 	case "timeline":
@@ -257,8 +263,8 @@ func (p *page) follow(ctx context.Context, env, topic string, fn func(api.Server
 	}
 }
 
-// await waits for an environment's state.
-func (p *page) await(ctx context.Context, env string, want api.EnvironmentState) error {
+// await waits for an environment's state, by another process than not.
+func (p *page) await(ctx context.Context, env string, want api.EnvironmentState, not int) error {
 	last := "no state"
 	err := p.follow(ctx, "", api.TopicEnvironments, func(f api.ServerFrame) (bool, error) {
 		if f.Environments == nil {
@@ -268,7 +274,11 @@ func (p *page) await(ctx context.Context, env string, want api.EnvironmentState)
 			if e.ID == env {
 				b, _ := json.Marshal(e)
 				last = string(b)
-				return e.State == want, nil
+				if e.State != want || not != 0 && e.PID == not {
+					return false, nil
+				}
+				p.pids[env] = e.PID
+				return true, nil
 			}
 		}
 		return false, nil
@@ -288,6 +298,8 @@ func (p *page) watch(ctx context.Context, env string, fn func(api.ThreadSnapshot
 			th = *f.Thread
 		case f.Event != nil:
 			apply(&th, *f.Event)
+		case f.Delta != nil:
+			grow(&th, *f.Delta)
 		default:
 			return false, nil
 		}
@@ -313,6 +325,37 @@ func apply(th *api.ThreadSnapshot, e api.Event) {
 			th.Items = append(th.Items, *e.Item)
 		}
 	}
+}
+
+// grow applies an ephemeral change.
+func grow(th *api.ThreadSnapshot, d api.Delta) {
+	if d.Item != nil {
+		apply(th, api.Event{Item: d.Item})
+		return
+	}
+	i := slices.IndexFunc(th.Items, func(it api.Item) bool { return it.ID == d.ItemID })
+	if i < 0 {
+		return
+	}
+	it := &th.Items[i]
+	switch {
+	case d.Field == "text" && d.Offset == len(it.Text):
+		it.Text += d.Text
+	case d.Field == "output" && it.Tool != nil && d.Offset == len(it.Tool.Output):
+		tool := *it.Tool
+		tool.Output += d.Text
+		it.Tool = &tool
+	}
+}
+
+// output waits until a tool call has written a text.
+func (p *page) output(ctx context.Context, env, text string) error {
+	return p.watch(ctx, env, func(th api.ThreadSnapshot) (bool, error) {
+		if n := len(th.Turns); n > 0 && th.Turns[n-1].State.Final() {
+			return false, fmt.Errorf("the turn ended as %s", th.Turns[n-1].State)
+		}
+		return slices.ContainsFunc(th.Items, func(it api.Item) bool { return it.Tool != nil && strings.Contains(it.Tool.Output, text) }), nil
+	})
 }
 
 func (p *page) thread(ctx context.Context, env string) (api.ThreadSnapshot, error) {
