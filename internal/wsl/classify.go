@@ -74,14 +74,16 @@ func extract(output []byte) string {
 		return all[len(all)-1][1]
 	}
 	text := decode(output)
-	if c := last(codePath, text); c != "" {
-		return c
+	// A stream can hold UTF-8 of Linux and UTF-16 of wsl.exe; a code is ASCII in both.
+	ascii := string(bytes.ReplaceAll(output, []byte{0}, nil))
+	for _, re := range []*regexp.Regexp{codePath, bareCode} { // inbox builds cut whole messages to a bare code
+		for _, s := range []string{text, ascii} {
+			if c := last(re, s); c != "" {
+				return c
+			}
+		}
 	}
-	// Streams can hold UTF-8 of Linux and UTF-16 of wsl.exe; the path itself is ASCII in both.
-	if c := last(codePath, string(bytes.ReplaceAll(output, []byte{0}, nil))); c != "" {
-		return c
-	}
-	return last(bareCode, text) // inbox builds cut whole messages to this
+	return ""
 }
 
 // ownFailure tells wsl.exe's failures from the exit codes of Linux programs.

@@ -75,7 +75,7 @@ func byColumns(u []uint16, state, version int) (r row, ver string, ok bool) {
 		return row{}, "", false
 	}
 	text := func(part []uint16) string { return strings.TrimRight(string(utf16.Decode(part)), " ") }
-	r = row{Name: text(u[2:state]), Default: u[0] == '*', State: normal(text(u[state:version]))}
+	r = row{Name: text(u[2:state]), Default: u[0] == '*', State: text(u[state:version])}
 	ver = text(u[version:])
 	return r, ver, r.Name != "" && !strings.Contains(ver, " ")
 }
@@ -94,11 +94,8 @@ func byGaps(l string) (r row, ver string, ok bool) {
 	if _, err := strconv.Atoi(m[4]); err != nil {
 		return row{}, "", false
 	}
-	return row{Name: m[2], Default: m[1] == "*", State: normal(m[3])}, m[4], true
+	return row{Name: m[2], Default: m[1] == "*", State: m[3]}, m[4], true
 }
-
-// normal makes a no-break space in a state word a plain one.
-func normal(state string) string { return strings.ReplaceAll(state, "\u00a0", " ") }
 
 var dotted = regexp.MustCompile(`[0-9]+(\.[0-9]+)+`)
 
