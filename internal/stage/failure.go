@@ -77,16 +77,15 @@ func diskTrouble(text string) (message, hint string) {
 }
 
 // ExplainExit explains a process that ended after the negotiation and before its
-// hello, from its exit code; nil when the code says nothing about staging.
+// hello, from its exit code; nil when the code says nothing about staging. A shell
+// that could not exec says 126 or 127. It is worth a retry that copies the file
+// anew: that tells a damaged file from a home mounted noexec.
 func ExplainExit(code int) *api.Error {
-	switch code {
-	case 126:
-		return failure("noexec")
-	case 127:
-		return &api.Error{Code: api.CodeStageFailed, Message: "the backend in the distro is gone or damaged",
-			Hint: "It is copied again at the next start.", Retryable: true}
+	if code != 126 && code != 127 {
+		return nil
 	}
-	return nil
+	return &api.Error{Code: api.CodeStageFailed, Message: "the backend in the distro is damaged or may not be executed",
+		Hint: "It is copied again at the next start; if that does not help, look at `mount` for a noexec home directory.", Retryable: true}
 }
 
 func unexpected(line string) *api.Error {

@@ -107,6 +107,9 @@ func runInit(args []string, ready *os.File) error {
 }
 
 func (in *distroInit) loop(l *net.UnixListener, idle time.Duration) {
+	// Closed before the process ends, so that whoever waits for the end of its
+	// connection finds the distro stopped.
+	defer l.Close()
 	conns := make(chan *net.UnixConn)
 	go func() {
 		for {
@@ -126,7 +129,8 @@ func (in *distroInit) loop(l *net.UnixListener, idle time.Duration) {
 	messages := make(chan message)
 	chld := make(chan os.Signal, 1)
 	signal.Notify(chld, syscall.SIGCHLD)
-	timer := time.NewTimer(max(idle, 0))
+	// Whoever started us is about to launch something.
+	timer := time.NewTimer(max(idle, 10*time.Second))
 	if idle < 0 {
 		timer.Stop()
 	}

@@ -155,9 +155,13 @@ func TestTerminate(t *testing.T) { // B35, X14
 	t.Parallel()
 	m := Scenario(t, wslsim.Scenario{})
 	ubuntu, debian := Target{m.Exe, "Ubuntu"}, Target{m.Exe, "Debian"}
-	a := ubuntu.start(t, "sh", "-c", "trap '' HUP TERM; setsid sleep 300 & echo ready; cat")
+	a := ubuntu.start(t, "sh", "-c", "trap '' HUP TERM; setsid sh -c 'echo ready; exec sleep 300' & cat")
 	b := debian.start(t, "sh", "-c", "echo ready; cat")
-	line(t, bufio.NewReader(a.Stdout()), a)
+	aOut := bufio.NewReader(a.Stdout())
+	line(t, aOut, a)
+	if _, err := a.Stdin().Write([]byte("cat\n")); err != nil || line(t, aOut, a) != "cat" {
+		t.Fatal(err)
+	}
 	out := bufio.NewReader(b.Stdout())
 	line(t, out, b)
 	if !m.Running("Ubuntu") || !m.Running("Debian") {
@@ -195,12 +199,15 @@ func TestTerminate(t *testing.T) { // B35, X14
 	}
 }
 
+// daemon leaves a process with a session of its own, prints its pid, and ends only when that process has its session.
+const daemon = `mkfifo f$$; setsid sh -c 'echo $$ > '"f$$"'; exec sleep 300' > /dev/null 2>&1 < /dev/null & read -r pid < f$$; rm f$$; echo $pid`
+
 // A process with its own session outlives wsl.exe, is found, and ends with the distro.
 func TestDaemonOutlivesFront(t *testing.T) {
 	t.Parallel()
 	m := Scenario(t, wslsim.Scenario{})
 	g := Target{m.Exe, "Ubuntu"}
-	if r := g.exec(t, "", "sh", "-c", "setsid sleep 300 > /dev/null 2>&1 < /dev/null & echo started"); r.code != 0 {
+	if r := g.exec(t, "", "sh", "-c", daemon); r.code != 0 {
 		t.Fatal(r)
 	}
 	pids := m.Processes("Ubuntu")
@@ -215,7 +222,7 @@ func TestIdleStop(t *testing.T) { // B34
 	t.Parallel()
 	m := Scenario(t, wslsim.Scenario{IdleStopMS: 1})
 	g := Target{m.Exe, "Ubuntu"}
-	r := g.exec(t, "", "sh", "-c", "setsid sleep 300 > /dev/null 2>&1 < /dev/null & echo $!")
+	r := g.exec(t, "", "sh", "-c", daemon)
 	if r.code != 0 {
 		t.Fatal(r)
 	}
