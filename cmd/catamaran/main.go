@@ -96,7 +96,7 @@ func run(ctx context.Context, stop context.CancelFunc, args []string, stdin io.R
 // usageError is a wrong command line that kong cannot know to be wrong.
 type usageError struct{ error }
 
-// quietFailure ends with code 1; everything has been printed.
+// errQuiet ends with code 1; everything has been printed.
 var errQuiet = errors.New("failed")
 
 // report prints an error with what to do next and returns the exit code.
@@ -143,12 +143,10 @@ func (t *terminal) call(asJSON bool, method string, req, res any) error {
 
 // print writes one JSON document.
 func (t *terminal) print(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(t.out, "%s\n", b)
-	return err
+	e := json.NewEncoder(t.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 type versionCommand struct {
