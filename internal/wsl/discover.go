@@ -49,6 +49,9 @@ func (c *Client) discover(ctx context.Context) api.WSL {
 	known := listed
 	if c.registry != nil {
 		def, entries, err := c.registry.Distros()
+		if err != nil {
+			c.log.Warn("wsl registry", "error", err)
+		}
 		if ds := fromRegistry(def, entries); err == nil && len(ds) > 0 {
 			known = merge(ds, listed, lerr == nil)
 		}
@@ -92,7 +95,10 @@ func (c *Client) list(ctx context.Context) ([]api.Distro, *api.Error) {
 	if err != nil {
 		return nil, asAPI(err)
 	}
-	rows, _ := parseList(r.stdout)
+	rows, warnings := parseList(r.stdout)
+	for _, w := range warnings {
+		c.log.Warn("wsl list", "warning", w)
+	}
 	if len(rows) > 0 {
 		return fromList(rows), nil
 	}

@@ -235,6 +235,7 @@ func TestExitError(t *testing.T) {
 		"busy":                 {"Busy", []string{"true"}, api.CodeDistroBusy, "E_ILLEGAL_STATE_CHANGE"},
 		"start fails":          {"Sick", []string{"true"}, api.CodeWSLBroken, "E_UNEXPECTED"},
 		"exit code":            {"Ubuntu", []string{"sh", "-c", "echo why >&2; exit 7"}, api.CodeBackendExited, "exit code 7"},
+		"a Linux 50":           {"Ubuntu", []string{"sh", "-c", "echo text; exit 50"}, api.CodeBackendExited, "exit code 50"},
 		"a Linux 255":          {"Ubuntu", []string{"sh", "-c", "exit 255"}, api.CodeBackendExited, "exit code 255"},
 		"look-alike, exit 255": {"Ubuntu", []string{"sh", "-c", "echo Error code: Wsl/Service/E_UNEXPECTED; exit 255"}, api.CodeBackendExited, "exit code 255"},
 		"look-alike, exit 1":   {"Ubuntu", []string{"sh", "-c", "echo x: Wsl/Service/WSL_E_DISTRO_NOT_FOUND; exit 1"}, api.CodeBackendExited, "exit code 1"},
@@ -251,6 +252,21 @@ func TestExitError(t *testing.T) {
 				t.Errorf("details %q", e.Details)
 			}
 		})
+	}
+}
+
+// A cold start that never ends is the caller's to give up; doing so leaves nothing behind.
+func TestStartThatHangs(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{Default: "Slow", Distros: []wslsim.Distro{{Name: "Slow", StartDelayMS: -1}}})
+	c := client(m)
+	p := launch(t, c, "Slow", "true")
+	if err := p.Stop(t.Context(), proc.Ladder{CloseStdin: 50 * time.Millisecond, Kill: 10 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, c.ExitError(p, finish(t, p)), api.CodeBackendExited)
+	if m.Running("Slow") {
+		t.Error("it runs")
 	}
 }
 
