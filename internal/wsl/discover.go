@@ -3,15 +3,12 @@ package wsl
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/hostpath"
 )
-
-func foldEqual(a, b string) bool { return strings.EqualFold(a, b) }
 
 // Discover lists distros: registry first where there is one, wsl.exe for the running
 // state. The six kinds of "no WSL" come in WSL.Error, never as an empty list; with

@@ -131,7 +131,8 @@ func TestRegistryBesideHungList(t *testing.T) {
 	m := wsltest.Scenario(t, wslsim.Scenario{})
 	m.SetFault(wslsim.Fault{ID: "x", On: wslsim.OnList, Kind: wslsim.Hang})
 	const guid = "{00000000-0000-0000-0000-0000000000aa}"
-	c := wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: 300 * time.Millisecond, Registry: registry{guid, []wsl.RegistryEntry{{guid, "Ubuntu", 1, 15}, {"DiskMounts", "", 0, 0}}}})
+	options := wsl.Options{Exe: m.Exe, ListTimeout: 300 * time.Millisecond, Registry: registry{guid, []wsl.RegistryEntry{{Key: guid, Name: "Ubuntu", State: 1, Flags: 15}, {Key: "DiskMounts"}}}}
+	c := wsl.New(options)
 	w := c.Discover(t.Context())
 	want(t, w.Error, api.CodeWSLHung)
 	if len(w.Distros) != 1 || w.Default != "Ubuntu" || w.Distros[0].State != "Unknown" || w.Distros[0].ID != guid || w.Version != "9.9" {
@@ -141,7 +142,8 @@ func TestRegistryBesideHungList(t *testing.T) {
 		t.Fatal(d, err)
 	}
 	m.ClearFault("x")
-	if w := c.Discover(t.Context()); w.Error != nil || w.Distros[0].State != "Stopped" || len(w.Distros) != 1 {
+	options.ListTimeout = time.Minute
+	if w := wsl.New(options).Discover(t.Context()); w.Error != nil || w.Distros[0].State != "Stopped" || len(w.Distros) != 1 {
 		t.Fatalf("%+v", w)
 	}
 }

@@ -269,3 +269,27 @@ func TestWslpathInside(t *testing.T) { // P13, P59
 		t.Errorf("%+v", r)
 	}
 }
+
+// The command line of `make run-wsl`, which may be repeated over a scenario that is in use.
+func TestInitCommand(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/new"
+	t.Cleanup(func() {
+		if err := wslsim.Shutdown(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	exe := build(t)
+	for range 2 {
+		if r := (Target{Exe: exe}).call(t, "", []string{"init", dir}); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		g := Target{dir + "/wsl.exe", "Debian"}
+		if r := g.exec(t, "", "sh", "-c", "echo kept >> f; cat f"); r.code != 0 || !strings.HasPrefix(r.stdout, "kept\n") {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if b, err := os.ReadFile(dir + "/distros/Debian/home/dev/f"); err != nil || string(b) != "kept\nkept\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
