@@ -280,9 +280,14 @@ func TestInitCommand(t *testing.T) {
 		}
 	})
 	exe := build(t)
-	for range 2 {
-		if r := (Target{Exe: exe}).call(t, "", []string{"init", dir}); r.code != 0 {
+	for i, args := range [][]string{{dir}, {"--if-missing", "--tool", "/bin/echo", dir}} {
+		if r := (Target{Exe: exe}).call(t, "", append([]string{"wslsim-init"}, args...)); r.code != 0 {
 			t.Fatalf("%+v", r)
+		}
+		if i == 0 { // a change that the second call must keep
+			if r := (Target{Exe: dir + "/wsl.exe"}).call(t, "", []string{"--set-default", "Debian"}); r.code != 0 {
+				t.Fatalf("%+v", r)
+			}
 		}
 		g := Target{dir + "/wsl.exe", "Debian"}
 		if r := g.exec(t, "", "sh", "-c", "echo kept >> f; cat f"); r.code != 0 || !strings.HasPrefix(r.stdout, "kept\n") {
@@ -291,5 +296,11 @@ func TestInitCommand(t *testing.T) {
 	}
 	if b, err := os.ReadFile(dir + "/distros/Debian/home/dev/f"); err != nil || string(b) != "kept\nkept\n" {
 		t.Errorf("%q, %v", b, err)
+	}
+	if s, err := wslsim.Load(dir); err != nil || s.Default != "Debian" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if link, err := os.Readlink(dir + "/distros/Ubuntu/bin/echo"); err != nil || link != "/bin/echo" {
+		t.Errorf("%q, %v", link, err)
 	}
 }
