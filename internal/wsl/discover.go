@@ -141,6 +141,10 @@ func (c *Client) Resolve(ctx context.Context, name string) (api.Distro, error) {
 		}
 	}
 	w := c.discover(ctx)
+	// Distros can stay registered after WSL is gone; nothing can start them.
+	if w.Error != nil && (w.Error.Code == api.CodeWSLMissing || w.Error.Code == api.CodeWSLNotInstalled) {
+		return api.Distro{}, w.Error
+	}
 	for _, d := range w.Distros {
 		if name != "" && hostpath.SameDistro(d.Name, name) || name == "" && d.Default {
 			return d, usable(d, name == "")

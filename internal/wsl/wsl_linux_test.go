@@ -148,6 +148,16 @@ func TestRegistryBesideHungList(t *testing.T) {
 	}
 }
 
+// Distros that stayed registered after WSL was removed cannot be chosen.
+func TestRegistryBesideStub(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{Profile: "stub-absent"})
+	const guid = "{00000000-0000-0000-0000-0000000000aa}"
+	c := wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: time.Minute, Registry: registry{guid, []wsl.RegistryEntry{{Key: guid, Name: "Ubuntu", State: 1, Flags: 15}}}})
+	_, err := c.Resolve(t.Context(), "Ubuntu")
+	want(t, err, api.CodeWSLNotInstalled)
+}
+
 type registry struct {
 	def     string
 	entries []wsl.RegistryEntry
