@@ -47,10 +47,7 @@ func TestMain(m *testing.M) {
 // "behaviour" in its home says how it misbehaves, one word per line.
 func fakeBackend() int {
 	home := os.Getenv("CATAMARAN_HOME")
-	in, out, err := link.Stdio()
-	if err != nil {
-		return 2
-	}
+	in, out := link.Stdio()
 	does := map[string]bool{}
 	b, _ := os.ReadFile(filepath.Join(home, "behaviour"))
 	for _, w := range strings.Fields(string(b)) {
@@ -130,7 +127,7 @@ func fakeRoutes(id string, env api.Envelope, does map[string]bool) http.Handler 
 			d.Phase = api.PhaseMigrating
 		case does["other-id"]:
 			d.EnvironmentID = "other"
-		case does["fail"]:
+		case does["fail"], does["fail-as-"+env.Environment]:
 			d.Phase, d.Reason = api.PhaseFailed, &api.Error{Code: api.CodeDatabaseCorrupt, Message: "the database is damaged", Hint: "Restore it."}
 		}
 		answer(w, 200, d)

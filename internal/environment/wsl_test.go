@@ -171,10 +171,23 @@ func TestHandOverWithinADistro(t *testing.T) {
 		t.Errorf("backends %v: want the first gone and the second alive", all)
 	}
 	// And back when the new name cannot start.
-	behave(t, home(m, "Ubuntu"), "fail")
+	behave(t, home(m, "Ubuntu"), "fail-as-wsl:default")
 	c, err := b.p.ChangeMode(t.Context(), api.ModeConfig{Mode: api.ModeWSLOnly})
-	if api.CodeOf(err) != api.CodeModeChangeFailed {
+	if api.CodeOf(err) != api.CodeModeChangeFailed || !c.RolledBack {
 		t.Fatalf("%+v, %v", c, err)
+	}
+	if s := b.p.Snapshot(); find(s, "wsl:Ubuntu").State != api.EnvReady || len(s.Environments) != 1 {
+		t.Errorf("after the way back %+v", s.Environments)
+	}
+	// When the way back fails, too, that is said, and soon.
+	behave(t, home(m, "Ubuntu"), "fail")
+	began := time.Now()
+	c, err = b.p.ChangeMode(t.Context(), api.ModeConfig{Mode: api.ModeWSLOnly})
+	if api.CodeOf(err) != api.CodeModeChangeFailed || c.RolledBack || !strings.Contains(api.AsError(err).Hint, "way back") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("it took %v", d)
 	}
 	behave(t, home(m, "Ubuntu"), "")
 	b.p.Start(t.Context(), "wsl:Ubuntu")
