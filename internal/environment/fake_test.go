@@ -1,3 +1,5 @@
+//go:build linux
+
 package environment
 
 import (
@@ -171,19 +173,6 @@ type bed struct {
 	dir, home string
 	end       context.CancelFunc
 	ended     chan error
-}
-
-func localOptions(t testing.TB, dir string) Options {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := filepath.Join(dir, "home")
-	if err := os.MkdirAll(home, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return Options{StateDir: filepath.Join(dir, "desktop"), LocalBackend: exe, LocalHome: home, LogDir: filepath.Join(dir, "logs"), ChangeTimeout: 20 * time.Second}
 }
 
 // lay makes a pool, lets prepare change it, and runs it until the test ends.
