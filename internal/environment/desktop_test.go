@@ -27,6 +27,8 @@ type deskScript struct {
 	To      *api.ModeConfig
 	DieAt   string
 	Timeout time.Duration
+	// Backend is the native backend; "" means this test binary.
+	Backend string
 }
 
 // fakeDesktop runs a pool in a process of its own, so that it can be killed.
@@ -83,6 +85,9 @@ func fakeDesktop() int {
 func desktop(t *testing.T, o Options, m *wsltest.Machine, carriedDir string, s deskScript) *proc.Process {
 	t.Helper()
 	s.StateDir, s.LocalBackend, s.LocalHome, s.LogDir, s.WSLExe, s.Carried = o.StateDir, o.LocalBackend, o.LocalHome, o.LogDir, m.Exe, carriedDir
+	if s.Backend != "" {
+		s.LocalBackend = s.Backend
+	}
 	if s.Timeout == 0 {
 		s.Timeout = 20 * time.Second
 	}

@@ -42,7 +42,12 @@ func TestMain(m *testing.M) {
 	}
 	// Race-built children would sleep a second at their exit.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if built.dir != "" {
+			os.RemoveAll(built.dir)
+		}
+		os.Exit(code)
+	}))
 }
 
 // fakeBackend speaks link and the few routes a supervisor needs. The file
