@@ -1,6 +1,8 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 
+declare const process: { env: Record<string, string | undefined> };
+
 // The door of a running desktop, for `npm run dev`: its origin without a path.
 const door = process.env.CATAMARAN_DOOR;
 

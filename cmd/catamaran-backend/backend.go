@@ -92,7 +92,7 @@ func newBackend(st state, o options) (*backend, error) {
 		return nil, err
 	}
 	b.engine, err = engine.New(engine.Options{
-		DataDir: st.dir, Log: b.log, Agents: agents, Checkpoints: checkpoint.New(),
+		DataDir: st.dir, Log: b.log, Agents: agents, Checkpoints: checkpoint.New(), Git: gitState,
 		Phase: func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
 	})
 	if err != nil {

@@ -37,7 +37,8 @@ type Options struct {
 	Checkpoints Checkpoints
 	// Git tells whether a folder is in a Git working tree, and its branch; nil means never.
 	Git func(ctx context.Context, dir string) (isRepo bool, branch string)
-	// Phase is told of every phase change.
+	// Phase is told of every phase change: with failed the reason, with ready what people
+	// should be told all the same (Notice), or nil.
 	Phase func(api.Phase, *api.Error)
 	// Now is the clock of what is stored; nil means the system's.
 	Now func() time.Time
@@ -141,12 +142,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.ran = true
 	e.mu.Unlock()
 	e.setPhase(api.PhaseStarting, nil)
-	st, err := store.Open(ctx, store.Options{Dir: e.o.DataDir, Log: e.log, Now: e.o.Now,
-		Migrating: func() { e.setPhase(api.PhaseMigrating, nil) }, Published: e.hub.publish})
-	if err == nil {
-		if err = e.reconcile(ctx, st); err != nil {
-			st.Close()
-		}
+	st, err := e.openStore(ctx, false)
+	if store.Damaged(err) {
+		st, err = e.openStore(ctx, true)
 	}
 	if err != nil {
 		reason := api.AsError(err)
@@ -159,9 +157,23 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.store, e.notice = st, st.Notice()
 	e.mu.Unlock()
-	e.setPhase(api.PhaseReady, nil)
+	e.setPhase(api.PhaseReady, st.Notice())
 	<-ctx.Done()
 	return e.shutdown(st)
+}
+
+// openStore opens the database and reconciles it; damaged sets aside what a first
+// attempt found unreadable.
+func (e *Engine) openStore(ctx context.Context, damaged bool) (*store.Store, error) {
+	st, err := store.Open(ctx, store.Options{Dir: e.o.DataDir, Log: e.log, Now: e.o.Now, SetAside: damaged,
+		Migrating: func() { e.setPhase(api.PhaseMigrating, nil) }, Published: e.hub.publish})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.reconcile(ctx, st); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
 }
 
 func (e *Engine) shutdown(st *store.Store) error {

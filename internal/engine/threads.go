@@ -183,6 +183,9 @@ func (e *Engine) turnDiff(ctx context.Context, turnID string) (api.TurnDiff, err
 
 // ListAgents tells the agents of this environment.
 func (e *Engine) ListAgents(ctx context.Context, r api.AgentList) (api.Agents, error) {
+	if _, err := e.ready(); err != nil {
+		return api.Agents{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.t.call)
 	defer cancel()
 	agents, err := e.o.Agents.List(ctx, r.Rescan)

@@ -371,7 +371,9 @@ func (t *transaction) back(previous pending, cause error) (api.ModeChange, error
 				r.send(ctx, Event{Kind: evStart})
 			}
 		}
-		ok = t.until(ctx, t.handed, func(s api.EnvironmentState) bool { return s == api.EnvReady }) && ok
+		for _, id := range t.handed {
+			ok = t.await(ctx, id) == nil && ok
+		}
 		cancel()
 	}
 	t.change.RolledBack = ok

@@ -108,8 +108,9 @@ func (c *connection) call(ctx context.Context, method, path string, in, out any)
 
 // awaitReady asks for the descriptor as long as the process lives: there is no
 // deadline, since only a person knows how long is too long (W5.4). It ends with
-// nil when the backend is ready under the hello's environment id.
-func (c *connection) awaitReady(ctx context.Context, exited <-chan struct{}) error {
+// nil when the backend is ready under the hello's environment id. progress gets
+// what is waited for whenever that changes.
+func (c *connection) awaitReady(ctx context.Context, exited <-chan struct{}, progress func(string)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -124,6 +125,14 @@ func (c *connection) awaitReady(ctx context.Context, exited <-chan struct{}) err
 	if want == "" {
 		return &api.Error{Code: api.CodeProtocolMismatch, Message: "the backend did not say which environment it is", Hint: "Install Catamaran again."}
 	}
+	said := ""
+	say := func(words string) {
+		if said != words {
+			said = words
+			progress(words)
+		}
+	}
+	say("waiting until the backend is ready")
 	for pause := readyMin; ; pause = min(2*pause, readyMax) {
 		var d api.Descriptor
 		err := c.call(ctx, http.MethodGet, "/api/descriptor", nil, &d)
@@ -135,6 +144,8 @@ func (c *connection) awaitReady(ctx context.Context, exited <-chan struct{}) err
 				Hint: "It is started again; if that keeps happening export diagnostics.", Details: "hello " + want + ", descriptor " + d.EnvironmentID}
 		}
 		switch {
+		case err == nil && d.Phase == api.PhaseMigrating:
+			say("the backend brings its database up to date")
 		case err == nil && d.Phase == api.PhaseReady:
 			return nil
 		case err == nil && d.Phase == api.PhaseFailed:

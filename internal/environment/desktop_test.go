@@ -1,3 +1,5 @@
+//go:build linux
+
 package environment
 
 import (
@@ -6,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +27,8 @@ type deskScript struct {
 	To      *api.ModeConfig
 	DieAt   string
 	Timeout time.Duration
+	// Backend is the native backend; "" means this test binary.
+	Backend string
 }
 
 // fakeDesktop runs a pool in a process of its own, so that it can be killed.
@@ -83,6 +85,9 @@ func fakeDesktop() int {
 func desktop(t *testing.T, o Options, m *wsltest.Machine, carriedDir string, s deskScript) *proc.Process {
 	t.Helper()
 	s.StateDir, s.LocalBackend, s.LocalHome, s.LogDir, s.WSLExe, s.Carried = o.StateDir, o.LocalBackend, o.LocalHome, o.LogDir, m.Exe, carriedDir
+	if s.Backend != "" {
+		s.LocalBackend = s.Backend
+	}
 	if s.Timeout == 0 {
 		s.Timeout = 20 * time.Second
 	}
@@ -202,89 +207,5 @@ func TestKillOfTheDesktop(t *testing.T) {
 			endsSoon(t, o.LocalHome)
 			endsSoon(t, home(m, "Ubuntu"))
 		})
-	}
-}
-
-func TestUnreadableMode(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ name, content string }{
-		{"not JSON", "mode=local"},
-		{"half", `{"mode":"wsl-o`},
-		{"empty", ""},
-		{"unknown field", `{"mode":"local","color":"red"}`},
-		{"unknown mode", `{"mode":"cloud"}`},
-		{"two values", `{"mode":"local"}{"mode":"both"}`},
-		{"primary that does not run", `{"mode":"wsl-only","primary":"local"}`},
-		{"huge", `{"mode":"local","distro":"` + strings.Repeat("x", maxModeFile) + `"}`},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			o := localOptions(t, t.TempDir())
-			if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join(o.StateDir, modeFile)
-			if err := os.WriteFile(file, []byte(tc.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			p, err := New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := p.Snapshot()
-			if s.Config != (api.ModeConfig{Mode: api.ModeLocal}) || s.Notice == nil || s.Notice.Hint == "" {
-				t.Errorf("config %+v, notice %+v", s.Config, s.Notice)
-			}
-			if b, err := os.ReadFile(file + asideSuffix); err != nil || string(b) != tc.content {
-				t.Errorf("set aside: %q, %v", b, err)
-			}
-			if p, err = New(o); err != nil || p.Snapshot().Notice != nil {
-				t.Errorf("told twice: %v", err)
-			}
-		})
-	}
-}
-
-func FuzzParseMode(f *testing.F) {
-	for _, s := range []string{`{"mode":"local"}`, `{"mode":"both","distro":"Ubuntu","primary":"wsl:Ubuntu"}`, `{"mode":"wsl-only"}x`, `null`, `{"mode":"both","primary":"local"}`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := parseMode(b)
-		if err != nil {
-			return
-		}
-		if !m.Mode.Valid() || len(ids(m)) == 0 || !serves(m, primary(m)) {
-			t.Fatalf("%q was read as %+v", b, m)
-		}
-		again, err := json.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n, err := parseMode(again); err != nil && len(again) <= maxModeFile || err == nil && n != m && strings.ToValidUTF8(m.Distro, "") == m.Distro {
-			t.Fatalf("%+v does not survive: %+v, %v", m, n, err)
-		}
-	})
-}
-
-func TestLogIsBounded(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	l := &backendLog{path: logPath(dir, "wsl:../Evil name")}
-	line := []byte(strings.Repeat("x", 1000) + "\n")
-	for range 3 * maxLog / len(line) {
-		if n, err := l.Write(line); n != len(line) || err != nil {
-			t.Fatal(n, err)
-		}
-	}
-	l.Close()
-	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 2 {
-		t.Fatalf("%v, %v: want the log and one older one", files, err)
-	}
-	for _, f := range files {
-		if fi, _ := f.Info(); fi.Size() > maxLog || fi.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %d bytes, %v", f.Name(), fi.Size(), fi.Mode())
-		}
 	}
 }

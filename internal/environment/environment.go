@@ -52,6 +52,7 @@ type Options struct {
 const (
 	defaultChangeTimeout = 90 * time.Second
 	discoverTimeout      = 15 * time.Second
+	defaultGateBound     = 10 * time.Second
 )
 
 // Pool runs the environments.
@@ -60,8 +61,9 @@ type Pool struct {
 	log   *slog.Logger
 	wsl   distros // nil where there is none
 	files configFiles
-	// gate lets one distro start at a time.
-	gate chan struct{}
+	// gate lets one distro start at a time; gateBound is how long one may keep the others out.
+	gate      chan struct{}
+	gateBound time.Duration
 
 	// slot is held by the mode change that runs; order numbers the requests.
 	slot chan struct{}
@@ -96,7 +98,7 @@ func New(o Options) (*Pool, error) {
 		o.ChangeTimeout = defaultChangeTimeout
 	}
 	p := &Pool{
-		o: o, log: o.Log, files: configFiles{dir: o.StateDir}, gate: make(chan struct{}, 1), slot: make(chan struct{}, 1),
+		o: o, log: o.Log, files: configFiles{dir: o.StateDir}, gate: make(chan struct{}, 1), gateBound: defaultGateBound, slot: make(chan struct{}, 1),
 		runners: map[string]*runner{}, changed: make(chan struct{}),
 	}
 	if o.WSL != nil {
@@ -182,7 +184,7 @@ func (p *Pool) runnerLocked(id string) *runner {
 		r.policy = policyWSL
 		r.begin = func(context.Context, launchOptions) (placed, error) { return placed{}, errNoWSL() }
 	default:
-		r.policy, r.begin = policyWSL, wslLauncher(p.wsl, p.o.Carried, r.distro, p.gate)
+		r.policy, r.begin = policyWSL, wslLauncher(p.wsl, p.o.Carried, r.distro, p.gate, p.gateBound)
 	}
 	p.runners[id] = r
 	p.loops.Go(r.loop)
@@ -221,7 +223,7 @@ func (p *Pool) snapshotLocked() api.Environments {
 	}
 	shown := map[string]api.Environment{}
 	for _, id := range append(ids(p.config), ids(p.effective)...) {
-		shown[id] = newRunner(id).seen
+		shown[id] = blank(id)
 	}
 	for id, r := range p.runners {
 		v := r.view()
@@ -262,8 +264,15 @@ func (p *Pool) Watch(ctx context.Context, fn func(api.Environments)) {
 }
 
 // Start starts one environment, also a parked one, from the base delay, and
-// returns its state once the request was taken. Errors are *api.Error.
+// returns its state once the request was taken. This computer's own can be
+// started in every mode: in wsl-only that is the way out while WSL does not come
+// up, for this launch. Errors are *api.Error.
 func (p *Pool) Start(ctx context.Context, id string) (api.Environment, error) {
+	if id == localID {
+		p.mu.Lock()
+		p.runnerLocked(id)
+		p.mu.Unlock()
+	}
 	return p.act(ctx, id, evStart)
 }
 
@@ -394,9 +403,10 @@ func (p *Pool) Dismiss() {
 	p.announceLocked()
 }
 
-// watchFallback runs this computer's own backend for this launch when a wsl-only
-// preference cannot be followed because WSL or the distro is gone; the
-// preference stays (W6.5).
+// watchFallback makes this computer's own backend the primary one for this
+// launch when a wsl-only preference cannot be followed: by itself when WSL or
+// the distro is gone, and when a person started it because WSL does not come
+// up. The preference stays (W6.5).
 func (p *Pool) watchFallback(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -404,23 +414,35 @@ func (p *Pool) watchFallback(ctx context.Context) {
 		if s.Config.Mode != api.ModeWSLOnly || s.Change != nil && s.Change.EndedAt == 0 {
 			return
 		}
-		id := primary(s.Config)
-		i := slices.IndexFunc(s.Environments, func(e api.Environment) bool { return e.ID == id })
-		if i < 0 {
+		var wanted, local api.Environment
+		for _, e := range s.Environments {
+			switch e.ID {
+			case primary(s.Config):
+				wanted = e
+			case localID:
+				local = e
+			}
+		}
+		p.mu.Lock()
+		if p.config != s.Config || p.cancel != nil {
+			p.mu.Unlock() // a change has begun since
 			return
 		}
-		e := s.Environments[i]
-		p.mu.Lock()
+		const kept = "Your choice is kept; Settings > Environments switches to this computer for good."
 		fallen := p.effective.Mode == api.ModeLocal
 		var start *runner
 		switch {
-		case !fallen && e.State == api.EnvFailed && gone(e.Error):
+		case !fallen && wanted.State == api.EnvFailed && gone(wanted.Error):
 			p.effective = api.ModeConfig{Mode: api.ModeLocal}
-			p.notice = &api.Error{Code: e.Error.Code, Message: "WSL could not be used, so this computer's own system runs for now: " + e.Error.Message,
-				Hint: e.Error.Hint + " Your choice is kept; Settings > Environments switches to this computer for good."}
+			p.notice = &api.Error{Code: wanted.Error.Code, Message: "WSL could not be used, so this computer's own system runs for now: " + wanted.Error.Message,
+				Hint: strings.TrimSpace(wanted.Error.Hint + " " + kept)}
 			start = p.runnerLocked(localID)
 			p.announceLocked()
-		case fallen && e.State == api.EnvReady:
+		case !fallen && local.State == api.EnvReady && wanted.State != api.EnvReady:
+			p.effective = api.ModeConfig{Mode: api.ModeLocal}
+			p.notice = &api.Error{Code: api.CodeEnvironmentDown, Message: "This computer's own system runs for now, since WSL is not up.", Hint: kept}
+			p.announceLocked()
+		case fallen && wanted.State == api.EnvReady:
 			// It came back; the local backend goes on until the next launch, since work may have begun there.
 			p.effective, p.notice = p.config, nil
 			p.announceLocked()

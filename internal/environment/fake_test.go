@@ -1,3 +1,5 @@
+//go:build linux
+
 package environment
 
 import (
@@ -40,17 +42,19 @@ func TestMain(m *testing.M) {
 	}
 	// Race-built children would sleep a second at their exit.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if built.dir != "" {
+			os.RemoveAll(built.dir)
+		}
+		os.Exit(code)
+	}))
 }
 
 // fakeBackend speaks link and the few routes a supervisor needs. The file
 // "behaviour" in its home says how it misbehaves, one word per line.
 func fakeBackend() int {
 	home := os.Getenv("CATAMARAN_HOME")
-	in, out, err := link.Stdio()
-	if err != nil {
-		return 2
-	}
+	in, out := link.Stdio()
 	does := map[string]bool{}
 	b, _ := os.ReadFile(filepath.Join(home, "behaviour"))
 	for _, w := range strings.Fields(string(b)) {
@@ -130,7 +134,7 @@ func fakeRoutes(id string, env api.Envelope, does map[string]bool) http.Handler 
 			d.Phase = api.PhaseMigrating
 		case does["other-id"]:
 			d.EnvironmentID = "other"
-		case does["fail"]:
+		case does["fail"], does["fail-as-"+env.Environment]:
 			d.Phase, d.Reason = api.PhaseFailed, &api.Error{Code: api.CodeDatabaseCorrupt, Message: "the database is damaged", Hint: "Restore it."}
 		}
 		answer(w, 200, d)
@@ -174,19 +178,6 @@ type bed struct {
 	dir, home string
 	end       context.CancelFunc
 	ended     chan error
-}
-
-func localOptions(t testing.TB, dir string) Options {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := filepath.Join(dir, "home")
-	if err := os.MkdirAll(home, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return Options{StateDir: filepath.Join(dir, "desktop"), LocalBackend: exe, LocalHome: home, LogDir: filepath.Join(dir, "logs"), ChangeTimeout: 20 * time.Second}
 }
 
 // lay makes a pool, lets prepare change it, and runs it until the test ends.

@@ -34,6 +34,8 @@ type placed struct {
 	// digest is what the hello must report, "" when anything will do; staged that it was copied just now.
 	digest string
 	staged bool
+	// unlogged: stderr was not copied as it came, so its end goes to the log at the end.
+	unlogged bool
 	// explain turns the end of the process into words; hello tells whether it came that far.
 	explain func(output []byte, hello bool) *api.Error
 }
@@ -134,6 +136,9 @@ func (l *launch) run() {
 	}
 	alone := l.endsAlone(p, err)
 	l.down(p)
+	if p.unlogged && p.process != nil {
+		l.r.file.Write([]byte(p.process.StderrTail()))
+	}
 	e := l.why(p, err, alone)
 	_, conn := l.facts()
 	if p.digest != "" {
@@ -196,8 +201,9 @@ func (l *launch) up() (placed, error) {
 	if p.digest != "" && hello.Digest != p.digest {
 		return p, fmt.Errorf("%w: want %s, have %q", errDigest, p.digest, hello.Digest)
 	}
-	l.post(Event{Kind: evProgress, Phase: api.EnvStarting, Stage: "waiting until the backend is ready"})
-	return p, c.awaitReady(l.ctx, p.process.Done())
+	return p, c.awaitReady(l.ctx, p.process.Done(), func(words string) {
+		l.post(Event{Kind: evProgress, Phase: api.EnvStarting, Stage: words})
+	})
 }
 
 // stay reports readiness and waits for the end.

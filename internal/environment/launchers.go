@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/proc"
@@ -56,7 +57,10 @@ type distros interface {
 
 // wslLauncher resolves the distro, pins it for this run, and puts the backend in
 // place with the same call that then becomes it.
-func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan struct{}) launcher {
+//
+// Distro starts are serialised (W3.4): a VM that boots is asked by one at a time.
+// One that takes longer than bound may hang, and must not keep the others out.
+func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan struct{}, bound time.Duration) launcher {
 	return func(ctx context.Context, o launchOptions) (placed, error) {
 		o.progress(api.EnvResolving, "looking for the distro")
 		d, err := w.Resolve(ctx, distro)
@@ -66,20 +70,27 @@ func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan str
 		if carried == nil {
 			return placed{distro: d.Name}, &api.Error{Code: api.CodeStageFailed, Message: "this installation carries no backend for WSL", Hint: "Install Catamaran again."}
 		}
-		// Distro starts are serialised (W3.4): a VM that boots is asked once at a time.
-		o.progress(api.EnvStaging, "waiting for another distro's start")
 		select {
 		case gate <- struct{}{}:
 			defer func() { <-gate }()
-		case <-ctx.Done():
-			return placed{distro: d.Name}, context.Cause(ctx)
+		default:
+			o.progress(api.EnvStaging, "waiting for another distro's start")
+			patience := time.NewTimer(bound)
+			defer patience.Stop()
+			select {
+			case gate <- struct{}{}:
+				defer func() { <-gate }()
+			case <-patience.C:
+			case <-ctx.Done():
+				return placed{distro: d.Name}, context.Cause(ctx)
+			}
 		}
 		o.progress(api.EnvStaging, "waking up "+d.Name)
 		p, err := w.Launch(d, carried.Argv(o.force))
 		if err != nil {
 			return placed{distro: d.Name}, err
 		}
-		at := placed{process: p, out: p.Stdout(), distro: d.Name}
+		at := placed{process: p, out: p.Stdout(), distro: d.Name, unlogged: true}
 		at.explain = func(output []byte, hello bool) *api.Error {
 			e := w.ExitError(p, output)
 			if e == nil {

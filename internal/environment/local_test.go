@@ -1,3 +1,5 @@
+//go:build linux
+
 package environment
 
 import (
@@ -69,7 +71,6 @@ func TestFailures(t *testing.T) {
 		{"exits before the hello", "exit", api.CodeBackendExited, "exit code 3", 3},
 		{"other id than the hello's", "other-id", api.CodeProtocolMismatch, "environment id", 3},
 		{"says it failed", "fail", api.CodeDatabaseCorrupt, "damaged", 1},
-		{"refuses", "refuse", api.CodeDatabaseOwned, "owns the database", 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -95,6 +96,19 @@ func TestFailures(t *testing.T) {
 			b.state("local", api.EnvReady)
 		})
 	}
+}
+
+// A refusal in the hello is shown at once and tried again: its cause passes.
+func TestRefusalIsShown(t *testing.T) {
+	t.Parallel()
+	o := localOptions(t, t.TempDir())
+	behave(t, o.LocalHome, "refuse")
+	b := lay(t, o, nil)
+	if e := b.state("local", api.EnvBackoff); e.Error == nil || e.Error.Code != api.CodeDatabaseOwned {
+		t.Errorf("%+v", e.Error)
+	}
+	behave(t, o.LocalHome, "")
+	b.state("local", api.EnvReady)
 }
 
 func TestMissingProgram(t *testing.T) {

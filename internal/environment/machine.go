@@ -42,12 +42,13 @@ type State struct {
 // Policy holds the numbers of the machine.
 type Policy struct {
 	Base, Max time.Duration // of the back-off
-	MaxExits  int           // before readiness in a row, then it is parked
+	// MaxExits before readiness in a row park it; MaxWaits where the cause is one that passes (see passes).
+	MaxExits, MaxWaits int
 }
 
 var (
-	policyNative = Policy{Base: 500 * time.Millisecond, Max: 10 * time.Second, MaxExits: 3}
-	policyWSL    = Policy{Base: 500 * time.Millisecond, Max: 20 * time.Second, MaxExits: 3}
+	policyNative = Policy{Base: 500 * time.Millisecond, Max: 10 * time.Second, MaxExits: 3, MaxWaits: 8}
+	policyWSL    = Policy{Base: 500 * time.Millisecond, Max: 20 * time.Second, MaxExits: 3, MaxWaits: 8}
 )
 
 // EventKind is a kind of input.
@@ -215,7 +216,11 @@ func (p Policy) ended(s State, e Event) (State, []Action) {
 	} else {
 		s.exits++
 	}
-	if e.Definitive || s.exits >= p.MaxExits {
+	limit := p.MaxExits
+	if passes(e.Error) {
+		limit = p.MaxWaits
+	}
+	if e.Definitive || s.exits >= limit {
 		return s.to(api.EnvFailed, "", e.At), nil
 	}
 	d := p.Max
@@ -255,6 +260,22 @@ func definitive(e *api.Error) bool {
 		api.CodeWSLNoDistro, api.CodeWSLVirtualization, api.CodeStageFailed, api.CodeProtocolMismatch,
 		api.CodeDatabaseNewer, api.CodeDatabaseCorrupt, api.CodeNotFound:
 		return true
+	}
+	return false
+}
+
+// passes reports whether the cause is likely to go by itself within a minute: the
+// backend of a desktop that was killed drains and holds the database for up to
+// 5 s, and an update of WSL in the background makes wsl.exe fail for a while.
+func passes(e *api.Error) bool {
+	if e == nil {
+		return false
+	}
+	switch e.Code {
+	case api.CodeDatabaseOwned, api.CodeDistroBusy:
+		return true
+	case api.CodeWSLBroken, api.CodeWSLHung:
+		return e.Retryable
 	}
 	return false
 }

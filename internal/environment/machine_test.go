@@ -13,7 +13,7 @@ import (
 func TestMachineProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := Policy{Base: 500 * time.Millisecond, Max: 10 * time.Second, MaxExits: 3}
+		p := policyNative
 		s := State{Phase: api.EnvOff}
 		now := time.UnixMilli(1)
 		children := map[uint64]bool{} // launched and not ended
@@ -232,6 +232,7 @@ func TestBackoffBounds(t *testing.T) {
 		max  time.Duration
 	}{{"native", policyNative, 10 * time.Second}, {"wsl", policyWSL, 20 * time.Second}} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			p := tc.p
 			p.MaxExits = 1000
 			s, _ := p.Step(State{Phase: api.EnvOff}, Event{Kind: evStart})
@@ -244,6 +245,40 @@ func TestBackoffBounds(t *testing.T) {
 				}
 				want = min(2*want, tc.max)
 				s, _ = p.Step(s, Event{Kind: evTimer, Launch: s.launch})
+			}
+		})
+	}
+}
+
+// What passes by itself is awaited longer than a backend that keeps exiting, and still with a bound.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		err  api.Error
+		want int
+	}{
+		{"exits", api.Error{Code: api.CodeBackendExited, Retryable: true}, 3},
+		{"the last desktop's backend still drains", api.Error{Code: api.CodeDatabaseOwned}, 8},
+		{"WSL is being updated", api.Error{Code: api.CodeWSLBroken, Retryable: true}, 8},
+		{"WSL is broken for good", api.Error{Code: api.CodeWSLBroken}, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := policyWSL.Step(State{Phase: api.EnvOff}, Event{Kind: evStart})
+			n := 0
+			var total time.Duration
+			for s.Phase != api.EnvFailed {
+				n++
+				var a []Action
+				s, a = policyWSL.Step(s, Event{Kind: evEnded, Launch: s.launch, Error: &tc.err})
+				if len(a) == 1 {
+					total += a[0].Delay
+					s, _ = policyWSL.Step(s, Event{Kind: evTimer, Launch: s.launch})
+				}
+			}
+			if n != tc.want || total > time.Minute {
+				t.Errorf("parked after %d attempts and %v, want %d attempts", n, total, tc.want)
 			}
 		})
 	}

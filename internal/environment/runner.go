@@ -42,18 +42,23 @@ type message struct {
 }
 
 func newRunner(id string) *runner {
-	name, distro := "This computer", ""
-	if id != localID {
-		distro = id[len(wslPrefix):]
-		name = distro + " (WSL)"
-		if id == defaultID {
-			distro, name = "", "Default distro (WSL)"
-		}
-	}
+	blank := blank(id)
 	return &runner{
-		id: id, distro: distro, inbox: make(chan message, 16), quit: make(chan struct{}), done: make(chan struct{}),
-		seen: api.Environment{ID: id, Name: name, Distro: distro, State: api.EnvOff, Since: time.Now().UnixMilli()},
+		id: id, distro: blank.Distro, inbox: make(chan message, 16), quit: make(chan struct{}), done: make(chan struct{}), seen: blank,
 	}
+}
+
+// blank is an environment that never ran.
+func blank(id string) api.Environment {
+	e := api.Environment{ID: id, Name: "This computer", State: api.EnvOff, Since: time.Now().UnixMilli()}
+	switch {
+	case id == defaultID:
+		e.Name = "Default distro (WSL)"
+	case id != localID:
+		e.Distro = id[len(wslPrefix):]
+		e.Name = e.Distro + " (WSL)"
+	}
+	return e
 }
 
 // view is the environment as others see it.
@@ -181,10 +186,12 @@ func (r *runner) loop() {
 			defer bound.Stop()
 			late = bound.C
 		case <-late:
-			r.log.Error("environment left behind at quit: its process does not end", "environment", r.id)
-			return
+			state.stuck = true
 		}
 		if quit == nil && (!state.live || state.stuck) {
+			if state.live {
+				r.log.Error("environment left behind at quit: its process does not end", "environment", r.id)
+			}
 			if timer != nil {
 				timer.Stop()
 			}

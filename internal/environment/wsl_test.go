@@ -1,3 +1,5 @@
+//go:build linux
+
 package environment
 
 import (
@@ -171,10 +173,23 @@ func TestHandOverWithinADistro(t *testing.T) {
 		t.Errorf("backends %v: want the first gone and the second alive", all)
 	}
 	// And back when the new name cannot start.
-	behave(t, home(m, "Ubuntu"), "fail")
+	behave(t, home(m, "Ubuntu"), "fail-as-wsl:default")
 	c, err := b.p.ChangeMode(t.Context(), api.ModeConfig{Mode: api.ModeWSLOnly})
-	if api.CodeOf(err) != api.CodeModeChangeFailed {
+	if api.CodeOf(err) != api.CodeModeChangeFailed || !c.RolledBack {
 		t.Fatalf("%+v, %v", c, err)
+	}
+	if s := b.p.Snapshot(); find(s, "wsl:Ubuntu").State != api.EnvReady || len(s.Environments) != 1 {
+		t.Errorf("after the way back %+v", s.Environments)
+	}
+	// When the way back fails, too, that is said, and soon.
+	behave(t, home(m, "Ubuntu"), "fail")
+	began := time.Now()
+	c, err = b.p.ChangeMode(t.Context(), api.ModeConfig{Mode: api.ModeWSLOnly})
+	if api.CodeOf(err) != api.CodeModeChangeFailed || c.RolledBack || !strings.Contains(api.AsError(err).Hint, "way back") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("it took %v", d)
 	}
 	behave(t, home(m, "Ubuntu"), "")
 	b.p.Start(t.Context(), "wsl:Ubuntu")
@@ -461,6 +476,55 @@ func TestFallBack(t *testing.T) {
 			}
 			if now := b.p.Snapshot(); now.Notice != nil || !onlyLocal(now) {
 				t.Errorf("%+v", now)
+			}
+		})
+	}
+}
+
+// W5.4: while WSL does not come up, "use this computer now" works without touching the preference.
+func TestUseThisComputerNow(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{})
+	behave(t, home(m, "Ubuntu"), "never")
+	const mode = `{"mode":"wsl-only","distro":"Ubuntu"}`
+	o := wslOptions(t, m, mode)
+	b := lay(t, o, nil)
+	b.state("wsl:Ubuntu", api.EnvStarting)
+	if _, err := b.p.Start(t.Context(), "local"); err != nil {
+		t.Fatal(err)
+	}
+	s := b.until("the way out", func(s api.Environments) bool { return s.Primary == "local" && find(s, "local").State == api.EnvReady })
+	if s.Notice == nil || s.Config.Mode != api.ModeWSLOnly || modeBytes(t, o) != mode {
+		t.Errorf("%+v", s)
+	}
+	// It comes up after all.
+	behave(t, home(m, "Ubuntu"), "")
+	b.p.Stop(t.Context(), "wsl:Ubuntu")
+	b.p.Start(t.Context(), "wsl:Ubuntu")
+	b.until("WSL is primary again", func(s api.Environments) bool { return s.Primary == "wsl:Ubuntu" && s.Notice == nil })
+}
+
+// A distro that hangs at its start does not strand the user in it.
+func TestAwayFromAHungDistro(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		to   api.ModeConfig
+	}{
+		{"to another distro", api.ModeConfig{Mode: api.ModeWSLOnly, Distro: "Debian"}},
+		{"to this computer", api.ModeConfig{Mode: api.ModeLocal}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			m := wsltest.Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu", StartDelayMS: -1}, {Name: "Debian"}}})
+			o := wslOptions(t, m, `{"mode":"wsl-only"}`)
+			b := lay(t, o, func(p *Pool) { p.gateBound = 300 * time.Millisecond })
+			b.state("wsl:default", api.EnvStaging)
+			if c, err := b.p.ChangeMode(t.Context(), tc.to); err != nil || c.Phase != api.PhaseDone {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			if s := b.p.Snapshot(); len(s.Environments) != 1 || s.Environments[0].State != api.EnvReady {
+				t.Errorf("%+v", s.Environments)
 			}
 		})
 	}

@@ -50,6 +50,7 @@ func readControl(r *bufio.Reader) (control, error) {
 // hear follows what the other side says on the control stream.
 func (s *Session) hear(stream io.Reader) {
 	defer s.running.Done()
+	defer close(s.heard)
 	r := bufio.NewReaderSize(stream, maxControl)
 	for {
 		c, err := readControl(r)
@@ -108,8 +109,7 @@ func (s *Session) speak(stream net.Conn) {
 			_, err = stream.Write(append(line, '\n'))
 		}
 		if err != nil {
-			s.finish(err)
-			return
+			return // the multiplexer has ended, and admit says why
 		}
 		if c.Type == controlGoodbyeAck {
 			s.finish(ErrGoodbye)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // readAhead is the size of a read from the pipe: the multiplexer asks for 4 KiB
@@ -29,14 +30,23 @@ type pipe struct {
 	mu  sync.Mutex
 	err error
 
-	closing sync.Once
+	readEnded chan struct{}
+	ending    sync.Once
+	closed    chan struct{}
+	closing   sync.Once
+}
+
+// drainGrace bounds how long a failed write waits for the reader to reach the end.
+const drainGrace = time.Second
+
+func newPipe(r io.ReadCloser, w io.WriteCloser, rest []byte) *pipe {
+	return &pipe{r: r, w: w, ahead: rest, readEnded: make(chan struct{}), closed: make(chan struct{})}
 }
 
 func (p *pipe) Read(b []byte) (int, error) {
 	if len(p.ahead) == 0 {
 		if p.ended != nil {
-			p.fail(p.ended)
-			return 0, p.ended
+			return 0, p.end(p.ended)
 		}
 		into := b
 		if len(b) < readAhead {
@@ -50,8 +60,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 		if n > 0 {
 			p.received.Add(1)
 		} else if err != nil {
-			p.fail(err)
-			return 0, err
+			return 0, p.end(err)
 		}
 		if len(b) >= readAhead {
 			return n, nil
@@ -63,20 +72,40 @@ func (p *pipe) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// end notes the end of the reading side. A reset socket is as good as an end.
+func (p *pipe) end(err error) error {
+	if err != io.EOF {
+		err = fmt.Errorf("%w (read: %v)", io.EOF, err)
+	}
+	p.fail(err)
+	p.ending.Do(func() { close(p.readEnded) })
+	return err
+}
+
 func (p *pipe) Write(b []byte) (int, error) {
 	p.writes.Add(1)
 	n, err := p.w.Write(b)
 	p.writes.Add(1)
-	if err != nil {
-		// Nobody reads the other end any more: the same end that a read would
-		// report a moment later, if the other side kept it open.
-		p.fail(fmt.Errorf("%w (write: %v)", io.EOF, err))
+	if err == nil {
+		return n, nil
 	}
+	// Nobody reads the other end any more, but what it said last, a goodbye
+	// perhaps, may still be on its way in, and this error closes everything.
+	grace := time.NewTimer(drainGrace)
+	defer grace.Stop()
+	select {
+	case <-p.readEnded:
+	case <-p.closed:
+	case <-grace.C:
+	}
+	err = fmt.Errorf("%w (write: %v)", io.EOF, err)
+	p.fail(err)
 	return n, err
 }
 
 func (p *pipe) Close() error {
 	p.closing.Do(func() {
+		close(p.closed)
 		p.w.Close()
 		p.r.Close()
 	})

@@ -46,6 +46,7 @@ type Session struct {
 	goodbyeOnce   sync.Once
 	ackWanted     chan struct{}
 	ackOnce       sync.Once
+	heard         chan struct{} // the control stream has been read to its end
 
 	pingMu  sync.Mutex
 	pingSeq uint64
@@ -62,10 +63,10 @@ type Session struct {
 
 func newSession(r io.ReadCloser, w io.WriteCloser, rest []byte, hello api.Hello, owner bool, o Options) (*Session, error) {
 	s := &Session{
-		hello: hello, pipe: &pipe{r: r, w: w, ahead: rest},
+		hello: hello, pipe: newPipe(r, w, rest),
 		incoming: make(chan net.Conn, acceptQueue), beats: make(chan control, 8),
 		goodbyeWanted: make(chan struct{}), ackWanted: make(chan struct{}),
-		closing: make(chan struct{}), done: make(chan struct{}),
+		heard: make(chan struct{}), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.listener = &listener{session: s, closed: make(chan struct{})}
 	config := &yamux.Config{
@@ -118,6 +119,10 @@ func (s *Session) admit(owner bool) {
 	for {
 		opened, err := s.mux.AcceptStream()
 		if err != nil {
+			if talking {
+				// The last that came in may be a goodbye that nobody has looked at.
+				<-s.heard
+			}
 			s.finish(err)
 			return
 		}

@@ -57,6 +57,9 @@ type Options struct {
 	// goroutine; it must not block and must not call the store. May be nil.
 	Published func([]Event)
 
+	// SetAside sets the database aside before opening, because it proved damaged (Damaged).
+	SetAside bool
+
 	// migrations replaces the schema's steps in tests.
 	migrations []string
 }
@@ -106,27 +109,21 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{o: o, lock: lock, queue: make(chan *request, writeQueue), finished: make(chan struct{})}
-	err = s.openDatabase(ctx)
-	if isCorrupt(err) {
+	w, err := s.openDatabase(ctx)
+	if Damaged(err) {
 		o.Log.Error("database is corrupt", "error", err)
 		var aside string
 		if aside, err = s.setAside(); err == nil {
 			s.notice = &api.Error{Code: api.CodeDatabaseCorrupt,
 				Message: "The database was damaged. It was set aside and a new, empty one was started.",
 				Hint:    "The damaged file was kept: " + aside}
-			err = s.openDatabase(ctx)
+			w, err = s.openDatabase(ctx)
 		}
 	}
 	if err != nil {
 		s.closeDatabases()
 		lock.Close()
 		return nil, fmt.Errorf("store: open %s: %w", filepath.Join(o.Dir, databaseFile), err)
-	}
-	w, err := newWriter(ctx, s)
-	if err != nil {
-		s.closeDatabases()
-		lock.Close()
-		return nil, fmt.Errorf("store: prepare: %w", err)
 	}
 	go w.run()
 	return s, nil
@@ -160,36 +157,62 @@ func (s *Store) Close() error {
 
 func (s *Store) path() string { return filepath.Join(s.o.Dir, databaseFile) }
 
-func (s *Store) openDatabase(ctx context.Context) error {
+func (s *Store) openDatabase(ctx context.Context) (*writer, error) {
+	if s.o.SetAside && s.notice == nil {
+		return nil, &damageError{"found while reading"}
+	}
 	// SQLite gives the WAL and its index the mode of the database file.
 	f, err := os.OpenFile(s.path(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	info, err := f.Stat()
 	f.Close()
-	if s.writer, err = openPool(s.path(), false); err != nil {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	kind := writes
+	if info.Size() == 0 {
+		kind = creates
+	}
+	if s.writer, err = openPool(s.path(), kind); err != nil {
+		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := s.check(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.migrate(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	if s.reader, err = openPool(s.path(), true); err != nil {
-		return err
+	if s.reader, err = openPool(s.path(), reads); err != nil {
+		return nil, err
 	}
 	s.reader.SetMaxOpenConns(readers)
 	s.reader.SetMaxIdleConns(readers)
-	return s.reader.PingContext(ctx)
+	if err := s.reader.PingContext(ctx); err != nil {
+		return nil, err
+	}
+	return newWriter(ctx, s)
 }
 
-func openPool(path string, readOnly bool) (*sql.DB, error) {
+// What a pool is for.
+const (
+	creates = "create"
+	writes  = "write"
+	reads   = "read"
+)
+
+func openPool(path, kind string) (*sql.DB, error) {
 	q := url.Values{}
 	q.Set("_busy_timeout", "5000")
-	q.Set("_auto_vacuum", "incremental")
-	q.Set("_journal_mode", "WAL")
+	if kind != reads {
+		q.Set("_journal_mode", "WAL")
+	}
+	if kind == creates {
+		// Only then has it an effect; later it would write at every start, even into a damaged file.
+		q.Set("_auto_vacuum", "incremental")
+	}
 	q.Set("_foreign_keys", "on")
 	q.Set("_synchronous", "normal")
 	q.Set("_dqs", "0")
@@ -197,9 +220,7 @@ func openPool(path string, readOnly bool) (*sql.DB, error) {
 	q.Add("_pragma", "journal_size_limit(16777216)")
 	// Deleted text is overwritten where that costs no extra write: delete means delete.
 	q.Add("_pragma", "secure_delete(fast)")
-	if readOnly {
-		q.Del("_auto_vacuum")
-		q.Del("_journal_mode")
+	if kind == reads {
 		q.Set("_txlock", "deferred")
 		q.Set("_query_only", "on")
 	}
@@ -220,7 +241,7 @@ func (s *Store) check(ctx context.Context) error {
 	defer cancel()
 	var answer string
 	err := s.writer.QueryRowContext(short, "PRAGMA quick_check(1)").Scan(&answer)
-	if isCorrupt(err) {
+	if Damaged(err) {
 		return err
 	}
 	if err == nil && answer != "ok" {
@@ -233,10 +254,11 @@ type damageError struct{ text string }
 
 func (e *damageError) Error() string { return "damaged: " + e.text }
 
-func isCorrupt(err error) bool {
+// Damaged reports whether err says that the database is damaged.
+func Damaged(err error) bool {
 	const corrupt, notADatabase = 11, 26 // SQLITE_CORRUPT, SQLITE_NOTADB
 	var d *damageError
-	if errors.As(err, &d) {
+	if errors.As(err, &d) || api.CodeOf(err) == api.CodeDatabaseCorrupt {
 		return true
 	}
 	var e *sqlite.Error

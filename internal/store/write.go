@@ -212,7 +212,7 @@ func (w *writer) transaction(batch []*request) (err error) {
 }
 
 func (w *writer) wrap(err error) error {
-	if isCorrupt(err) {
+	if Damaged(err) {
 		return &api.Error{Code: api.CodeDatabaseCorrupt, Message: "The database is damaged.",
 			Hint: "Restart Catamaran: it sets the damaged database aside and starts a new one.", Details: err.Error()}
 	}

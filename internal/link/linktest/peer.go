@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"os"
@@ -52,7 +53,10 @@ func PeerMain(args []string) int {
 		}
 	}
 	r, w := link.Stdio()
-	end, err := serve(r, w, func() { os.Exit(9) })
+	end, err := serve(r, w, acts{die: func() { os.Exit(9) }, stray: func() {
+		fmt.Println("a stray print")
+		fmt.Fprintln(os.Stderr, "a message")
+	}})
 	if end == EndOther {
 		fmt.Fprintln(os.Stderr, "linktest peer:", err)
 	}
@@ -62,9 +66,12 @@ func PeerMain(args []string) int {
 // Peer plays the peer on a pipe until its session is over and returns one of
 // the End values.
 func Peer(r io.ReadCloser, w io.WriteCloser) int {
-	end, _ := serve(r, w, func() { w.Close(); r.Close() })
+	end, _ := serve(r, w, acts{die: func() { w.Close(); r.Close() }, stray: func() {}})
 	return end
 }
+
+// acts are what a peer in a process of its own does otherwise.
+type acts struct{ die, stray func() }
 
 // serve answers streams. A stream begins with a line that names what it is for:
 //
@@ -73,10 +80,10 @@ func Peer(r io.ReadCloser, w io.WriteCloser) int {
 //	source <n>    sends n bytes of Pattern
 //	deaf          is never read
 //	back          the peer opens a stream, sends "hello from the peer" and closes
-//	print         writes to os.Stdout and os.Stderr, then answers "printed"
+//	print         answers "printed"; as a program, writes to os.Stdout and os.Stderr first
 //	goodbye       the peer says goodbye
 //	die           the peer ends without a word
-func serve(r io.ReadCloser, w io.WriteCloser, die func()) (int, error) {
+func serve(r io.ReadCloser, w io.WriteCloser, act acts) (int, error) {
 	env, err := link.ReadEnvelope(r)
 	hello := api.Hello{Version: "linktest", PID: os.Getpid(), EnvironmentID: env.Environment, Phase: api.PhaseReady}
 	if refusal := api.AsError(err); refusal != nil {
@@ -96,7 +103,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, die func()) (int, error) {
 		}
 		streams.Go(func() {
 			defer c.Close()
-			answer(s, c, die)
+			answer(s, c, act)
 		})
 	}
 	<-s.Done()
@@ -106,7 +113,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, die func()) (int, error) {
 	return endOf(end), end
 }
 
-func answer(s *link.Session, c net.Conn, die func()) {
+func answer(s *link.Session, c net.Conn, act acts) {
 	in := bufio.NewReaderSize(c, 64<<10)
 	line, err := in.ReadString('\n')
 	if err != nil {
@@ -129,9 +136,9 @@ func answer(s *link.Session, c net.Conn, die func()) {
 			}
 		}
 	case "sink":
-		var sum checksum
-		if _, err := io.CopyN(&sum, in, n); err == nil {
-			fmt.Fprintf(c, "%d\n", sum)
+		sum := crc32.NewIEEE()
+		if _, err := io.CopyN(sum, in, n); err == nil {
+			fmt.Fprintf(c, "%d\n", sum.Sum32())
 		}
 	case "source":
 		io.Copy(c, io.LimitReader(&Pattern{}, n))
@@ -145,8 +152,7 @@ func answer(s *link.Session, c net.Conn, die func()) {
 			back.Close()
 		}
 	case "print":
-		fmt.Println("a stray print")
-		fmt.Fprintln(os.Stderr, "a message")
+		act.stray()
 		io.WriteString(c, "printed")
 	case "goodbye":
 		go func() {
@@ -155,29 +161,31 @@ func answer(s *link.Session, c net.Conn, die func()) {
 			s.Goodbye(ctx)
 		}()
 	case "die":
-		die()
+		act.die()
 	}
 }
 
 // Pattern is an endless reader whose bytes depend on their place.
-type Pattern struct{ at uint64 }
+type Pattern struct{ at int }
+
+// patternTable is repeated; its prime length fits no piece or window size.
+var patternTable = func() []byte {
+	table := make([]byte, 65521)
+	x := uint64(1)
+	for i := range table {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		table[i] = byte(x)
+	}
+	return table
+}()
 
 func (p *Pattern) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = byte(p.at * 0x9E3779B97F4A7C15 >> 56)
-		p.at++
+	for n := 0; n < len(b); {
+		got := copy(b[n:], patternTable[p.at%len(patternTable):])
+		n += got
+		p.at += got
 	}
-	return len(b), nil
-}
-
-// checksum is an order-sensitive sum.
-type checksum uint64
-
-func (c *checksum) Write(b []byte) (int, error) {
-	sum := *c
-	for _, x := range b {
-		sum = sum*31 + checksum(x) + 1
-	}
-	*c = sum
 	return len(b), nil
 }

@@ -109,7 +109,9 @@ export function capital(s: string): string {
 
 /** approvalRecord says what was decided, for the line that stays in the log. */
 export function approvalRecord(a: Approval): { verb: string; tone: Tone; how: string } {
-  const chosen = a.options?.find((o) => o.id === a.chosenId)?.name ?? "";
+  const name = a.options?.find((o) => o.id === a.chosenId)?.name ?? "";
+  // "Declined: Decline" says nothing twice.
+  const chosen = /^(approve|allow|decline|reject|deny|yes|no)$/i.test(name) ? "" : name;
   switch (a.state) {
     case "approved":
       return { verb: "Approved", tone: "good", how: chosen };
@@ -124,7 +126,12 @@ export function approvalRecord(a: Approval): { verb: string; tone: Tone; how: st
   }
 }
 
-/** fileName splits a path of either system into folder and name. */
+/** inside says where, after "a folder" or "found": "on this computer", "in Ubuntu (WSL)". */
+export function inside(e: Pick<Environment, "id" | "name">): string {
+  return e.id === "local" && /^this /i.test(e.name) ? `on ${e.name.charAt(0).toLowerCase()}${e.name.slice(1)}` : `in ${e.name}`;
+}
+
+/** splitPath splits a path of either system into folder and name. */
 export function splitPath(path: string): { dir: string; name: string } {
   const at = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
   return { dir: path.slice(0, at + 1), name: path.slice(at + 1) };
