@@ -31,8 +31,11 @@ func (c *envListCommand) Run(t *terminal) error {
 	var now api.Environments
 	err := t.call(c.JSON, api.MethodEnvironments, api.Empty{}, &now)
 	if errors.Is(err, shell.ErrNotRunning) {
-		fmt.Fprintln(t.err, "Catamaran is not running; this is what its next start would use.")
-		now, err = t.offline()
+		if now, err = t.offline(); err == nil {
+			fmt.Fprintln(t.err, "Catamaran is not running; this is what its next start would use.")
+		} else if errors.Is(err, shell.ErrRunning) {
+			err = t.call(c.JSON, api.MethodEnvironments, api.Empty{}, &now)
+		}
 	}
 	if err != nil {
 		return err
