@@ -167,7 +167,7 @@ func (l *launch) endsAlone(p placed, err error) bool {
 }
 
 // errDigest: the running backend is not the one that was wanted.
-var errDigest = errors.New("digest mismatch")
+var errDigest = errors.New("not the backend that was wanted")
 
 // up brings the backend to readiness.
 func (l *launch) up() (placed, error) {
@@ -188,8 +188,11 @@ func (l *launch) up() (placed, error) {
 	if envelope.Credential == "" {
 		return p, errors.New("no credential could be made")
 	}
-	// Closing the link's reader is left to the process's end: only then is the pipe finished.
 	session, err := link.Connect(l.ctx, readCloser{p.out, p.process.Stdout()}, p.process.Stdin(), envelope, link.Options{Noise: l.noise})
+	if api.CodeOf(err) == api.CodeProtocolMismatch && p.digest != "" {
+		// The file is named after its content, so this cannot be an old version.
+		err = fmt.Errorf("%w: %s", errDigest, err)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -198,7 +201,8 @@ func (l *launch) up() (placed, error) {
 	l.conn = c
 	l.mu.Unlock()
 	hello := session.Hello()
-	if p.digest != "" && hello.Digest != p.digest {
+	// An empty digest could not be read there; the file's size is then all that was checked.
+	if p.digest != "" && hello.Digest != "" && hello.Digest != p.digest {
 		return p, fmt.Errorf("%w: want %s, have %q", errDigest, p.digest, hello.Digest)
 	}
 	return p, c.awaitReady(l.ctx, p.process.Done(), func(words string) {

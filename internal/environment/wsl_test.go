@@ -405,6 +405,14 @@ func TestWrongDigestForEver(t *testing.T) {
 	if e.Error.Code != api.CodeStageFailed || e.Attempt != 1 || e.Error.Hint == "" {
 		t.Errorf("%+v %+v", e, e.Error)
 	}
+	// It is there now, so the next start copies it once more before it gives up; W4.2 treats a foreign protocol alike.
+	for _, words := range []string{"wrong-digest", "other-protocol"} {
+		behave(t, home(m, "Ubuntu"), words)
+		b.p.Start(t.Context(), e.ID)
+		if e = b.state(e.ID, api.EnvFailed); e.Error.Code != api.CodeStageFailed || e.Attempt != 2 {
+			t.Errorf("%s: %+v %+v", words, e, e.Error)
+		}
+	}
 }
 
 // W5.7: a distro that is terminated or shut down under its backend is noticed within 2 s, explained and started again.
