@@ -3,15 +3,12 @@ package wsl
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/hostpath"
 )
-
-func foldEqual(a, b string) bool { return strings.EqualFold(a, b) }
 
 // Discover lists distros: registry first where there is one, wsl.exe for the running
 // state. The six kinds of "no WSL" come in WSL.Error, never as an empty list; with
@@ -49,6 +46,9 @@ func (c *Client) discover(ctx context.Context) api.WSL {
 	known := listed
 	if c.registry != nil {
 		def, entries, err := c.registry.Distros()
+		if err != nil {
+			c.log.Warn("wsl registry", "error", err)
+		}
 		if ds := fromRegistry(def, entries); err == nil && len(ds) > 0 {
 			known = merge(ds, listed, lerr == nil)
 		}
@@ -92,7 +92,10 @@ func (c *Client) list(ctx context.Context) ([]api.Distro, *api.Error) {
 	if err != nil {
 		return nil, asAPI(err)
 	}
-	rows, _ := parseList(r.stdout)
+	rows, warnings := parseList(r.stdout)
+	for _, w := range warnings {
+		c.log.Warn("wsl list", "warning", w)
+	}
 	if len(rows) > 0 {
 		return fromList(rows), nil
 	}
@@ -138,6 +141,10 @@ func (c *Client) Resolve(ctx context.Context, name string) (api.Distro, error) {
 		}
 	}
 	w := c.discover(ctx)
+	// Distros can stay registered after WSL is gone; nothing can start them.
+	if w.Error != nil && (w.Error.Code == api.CodeWSLMissing || w.Error.Code == api.CodeWSLNotInstalled) {
+		return api.Distro{}, w.Error
+	}
 	for _, d := range w.Distros {
 		if name != "" && hostpath.SameDistro(d.Name, name) || name == "" && d.Default {
 			return d, usable(d, name == "")

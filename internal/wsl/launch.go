@@ -126,7 +126,9 @@ func (c *Client) ExitError(p *proc.Process, output []byte) *api.Error {
 		return exited(p, "wsl.exe was killed while it ran the backend in "+name+".", output)
 	}
 	exit := l.status.full(output)
-	if class, code := classify(output, exit); class != classLinuxExit {
+	// Up to 255 it is the Linux program's code, whatever it printed; a stub without WSL is Resolve's to find.
+	if ownFailure(exit) {
+		class, code := classify(output, exit)
 		e := failure(class, code, output)
 		if class == classDistroNotFound {
 			e.Message = fmt.Sprintf("The distro %q is not installed in WSL (%s).", name, code)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
@@ -39,7 +40,7 @@ func newExitFile() *exitFile               { return nil }
 func (*exitFile) env() []string            { return nil }
 func (*exitFile) code(exit int) exitStatus { return exitStatus{uint32(exit), true} }
 func (*exitFile) close()                   {}
-func sameVariable(a, b string) bool        { return foldEqual(a, b) }
+func sameVariable(a, b string) bool        { return strings.EqualFold(a, b) }
 func platformRegistry() Registry           { return lxss{} }
 
 // lxss is HKCU\Software\Microsoft\Windows\CurrentVersion\Lxss.

@@ -189,6 +189,23 @@ func FuzzExtract(f *testing.F) {
 	})
 }
 
+// The text for "no distro" has neither a row nor a code: discovery must ask further.
+func TestNoDistributionVectors(t *testing.T) {
+	t.Parallel()
+	type vector struct {
+		ID   string
+		B64  string `json:"stdout_b64_utf16le"`
+		Exit uint32
+	}
+	for _, v := range vectors[vector](t, "no-distributions", 3) {
+		b := listVector{Stdin: v.B64}.bytes(t)
+		rows, _ := parseList(b)
+		if c, code := classify(b, v.Exit); len(rows) != 0 || code != "" || c != classUsage {
+			t.Errorf("%s: %+v, %s %q", v.ID, rows, c, code)
+		}
+	}
+}
+
 func TestVersionVectors(t *testing.T) {
 	t.Parallel()
 	type vector struct {

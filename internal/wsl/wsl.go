@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,8 @@ type Options struct {
 	Exe string
 	// ListTimeout bounds discovery calls (default 5 s).
 	ListTimeout time.Duration
+	// Log gets warnings about odd output; nil drops them.
+	Log *slog.Logger
 	// Registry overrides the machine's own, for tests.
 	Registry Registry
 }
@@ -47,6 +50,7 @@ type Client struct {
 	exe         string
 	listTimeout time.Duration
 	registry    Registry
+	log         *slog.Logger
 
 	mu sync.Mutex
 	// launched keeps the exit status of launches by process, the last keepExits of those that ended.
@@ -56,7 +60,7 @@ type Client struct {
 
 // New returns a client, or nil where WSL mode does not exist (no override and not Windows).
 func New(o Options) *Client {
-	c := &Client{exe: o.Exe, listTimeout: o.ListTimeout, registry: o.Registry, launched: map[*proc.Process]*launch{}}
+	c := &Client{exe: o.Exe, listTimeout: o.ListTimeout, registry: o.Registry, log: o.Log, launched: map[*proc.Process]*launch{}}
 	if c.exe == "" {
 		c.exe = defaultExe()
 	}
@@ -68,6 +72,9 @@ func New(o Options) *Client {
 	}
 	if c.listTimeout <= 0 {
 		c.listTimeout = defaultListTimeout
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.registry == nil {
 		c.registry = platformRegistry()

@@ -92,7 +92,9 @@ func relayMain() int {
 	}()
 	go func() { // init is gone: so is everything in the distro
 		_, _ = life.Read(make([]byte, 1))
-		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+		for _, pid := range descendants(os.Getpid()) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 		os.Exit(1)
 	}()
 

@@ -129,7 +129,11 @@ func Create(dir string, s Scenario) error {
 		return err
 	}
 	for _, d := range s.Distros {
-		for _, sub := range []string{d.home(dir, d.user()), filepath.Join(d.folder(dir), "root"), d.bin(dir)} {
+		subs := []string{d.bin(dir)}
+		for _, user := range append([]string{d.user(), "root"}, d.Users...) {
+			subs = append(subs, d.home(dir, user))
+		}
+		for _, sub := range subs {
 			if err := os.MkdirAll(sub, 0o700); err != nil {
 				return fmt.Errorf("wslsim: create scenario: %w", err)
 			}

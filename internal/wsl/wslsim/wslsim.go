@@ -61,10 +61,8 @@ func Main(argv []string) int {
 			return sessionMain()
 		}
 	}
-	dir := scenarioDir()
-	if len(argv) == 3 && argv[1] == "init" && dir == "" {
-		exe, err := os.Executable()
-		if err := errors.Join(err, Create(argv[2], Two()), Install(argv[2], exe)); err != nil {
+	if len(argv) >= 2 && argv[1] == "wslsim-init" {
+		if err := setUp(argv[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "WSLSIM:", err)
 			return exitRefused
 		}
@@ -73,7 +71,63 @@ func Main(argv []string) int {
 	if len(argv) >= 4 && argv[1] == "wslsim-wslpath" {
 		return wslpathMain(argv[2], argv[3], argv[4:])
 	}
-	return finish(front(argv, dir))
+	return finish(front(argv, scenarioDir()))
+}
+
+// setUp is `wslsim wslsim-init [--if-missing] [--tool PROGRAM]... DIR`: the
+// scenario of two distros, with wsl.exe in it and links to programs of this
+// computer in the PATH of every distro. --if-missing keeps a scenario that is there.
+func setUp(args []string) error {
+	keep := false
+	var tools, rest []string
+	for len(args) > 0 {
+		switch {
+		case args[0] == "--if-missing":
+			keep = true
+		case args[0] == "--tool" && len(args) > 1:
+			tools = append(tools, args[1])
+			args = args[1:]
+		default:
+			rest = append(rest, args[0])
+		}
+		args = args[1:]
+	}
+	if len(rest) != 1 || rest[0] == "" || rest[0][0] == '-' {
+		return errors.New("usage: wslsim wslsim-init [--if-missing] [--tool PROGRAM]... DIR")
+	}
+	dir := rest[0]
+	s := Two()
+	if _, err := os.Stat(filepath.Join(dir, scenarioFile)); err == nil && keep {
+		if s, err = Load(dir); err != nil {
+			return err
+		}
+	}
+	exe, err := os.Executable()
+	if err := errors.Join(err, Create(dir, s)); err != nil {
+		return err
+	}
+	if s, err = Load(dir); err != nil {
+		return err
+	}
+	for _, tool := range tools {
+		target, err := filepath.Abs(tool)
+		if err == nil {
+			_, err = os.Stat(target)
+		}
+		if err != nil {
+			return err
+		}
+		for _, d := range s.Distros {
+			link := filepath.Join(d.bin(dir), filepath.Base(target))
+			if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			if err := os.Symlink(target, link); err != nil {
+				return err
+			}
+		}
+	}
+	return Install(dir, exe)
 }
 
 // scenarioDir is the directory the variable names or, without it, the one the
@@ -145,7 +199,7 @@ type machine struct {
 
 func front(argv []string, dir string) uint32 {
 	if dir == "" {
-		fmt.Fprintln(os.Stderr, "WSLSIM: "+EnvScenario+" is not set; `wslsim init DIR` makes a scenario")
+		fmt.Fprintln(os.Stderr, "WSLSIM: "+EnvScenario+" is not set; `wslsim wslsim-init DIR` makes a scenario")
 		return exitRefused
 	}
 	dir, err := filepath.Abs(dir)

@@ -5,16 +5,18 @@
 package wsltest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
+	"catamaran/internal/proc"
 	"catamaran/internal/wsl/wslsim"
 )
 
@@ -195,21 +197,12 @@ func buildSimulator() (string, error) {
 }
 
 func goBuild(root, exe string) error {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	p, err := os.StartProcess("/usr/bin/env", []string{"env", "CGO_ENABLED=0", "go", "build", "-race=false", "-o", exe, "./cmd/wslsim"},
-		&os.ProcAttr{Dir: root, Files: []*os.File{nil, w, w}})
-	w.Close()
-	if err != nil {
-		return err
-	}
-	text, _ := io.ReadAll(r)
-	state, err := p.Wait()
-	if err == nil && !state.Success() {
-		err = fmt.Errorf("%s: %s", state, text)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	r, err := proc.Run(ctx, proc.Spec{Name: "go build", Path: "go", Args: []string{"build", "-race=false", "-o", exe, "./cmd/wslsim"},
+		Dir: root, Env: append(os.Environ(), "CGO_ENABLED=0")}, nil, 1<<20)
+	if err == nil && r.ExitCode != 0 {
+		err = fmt.Errorf("exit %d: %s", r.ExitCode, r.Stderr)
 	}
 	return err
 }

@@ -131,7 +131,8 @@ func TestRegistryBesideHungList(t *testing.T) {
 	m := wsltest.Scenario(t, wslsim.Scenario{})
 	m.SetFault(wslsim.Fault{ID: "x", On: wslsim.OnList, Kind: wslsim.Hang})
 	const guid = "{00000000-0000-0000-0000-0000000000aa}"
-	c := wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: 300 * time.Millisecond, Registry: registry{guid, []wsl.RegistryEntry{{guid, "Ubuntu", 1, 15}, {"DiskMounts", "", 0, 0}}}})
+	options := wsl.Options{Exe: m.Exe, ListTimeout: 300 * time.Millisecond, Registry: registry{guid, []wsl.RegistryEntry{{Key: guid, Name: "Ubuntu", State: 1, Flags: 15}, {Key: "DiskMounts"}}}}
+	c := wsl.New(options)
 	w := c.Discover(t.Context())
 	want(t, w.Error, api.CodeWSLHung)
 	if len(w.Distros) != 1 || w.Default != "Ubuntu" || w.Distros[0].State != "Unknown" || w.Distros[0].ID != guid || w.Version != "9.9" {
@@ -141,9 +142,20 @@ func TestRegistryBesideHungList(t *testing.T) {
 		t.Fatal(d, err)
 	}
 	m.ClearFault("x")
-	if w := c.Discover(t.Context()); w.Error != nil || w.Distros[0].State != "Stopped" || len(w.Distros) != 1 {
+	options.ListTimeout = time.Minute
+	if w := wsl.New(options).Discover(t.Context()); w.Error != nil || w.Distros[0].State != "Stopped" || len(w.Distros) != 1 {
 		t.Fatalf("%+v", w)
 	}
+}
+
+// Distros that stayed registered after WSL was removed cannot be chosen.
+func TestRegistryBesideStub(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{Profile: "stub-absent"})
+	const guid = "{00000000-0000-0000-0000-0000000000aa}"
+	c := wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: time.Minute, Registry: registry{guid, []wsl.RegistryEntry{{Key: guid, Name: "Ubuntu", State: 1, Flags: 15}}}})
+	_, err := c.Resolve(t.Context(), "Ubuntu")
+	want(t, err, api.CodeWSLNotInstalled)
 }
 
 type registry struct {
@@ -235,6 +247,7 @@ func TestExitError(t *testing.T) {
 		"busy":                 {"Busy", []string{"true"}, api.CodeDistroBusy, "E_ILLEGAL_STATE_CHANGE"},
 		"start fails":          {"Sick", []string{"true"}, api.CodeWSLBroken, "E_UNEXPECTED"},
 		"exit code":            {"Ubuntu", []string{"sh", "-c", "echo why >&2; exit 7"}, api.CodeBackendExited, "exit code 7"},
+		"a Linux 50":           {"Ubuntu", []string{"sh", "-c", "echo text; exit 50"}, api.CodeBackendExited, "exit code 50"},
 		"a Linux 255":          {"Ubuntu", []string{"sh", "-c", "exit 255"}, api.CodeBackendExited, "exit code 255"},
 		"look-alike, exit 255": {"Ubuntu", []string{"sh", "-c", "echo Error code: Wsl/Service/E_UNEXPECTED; exit 255"}, api.CodeBackendExited, "exit code 255"},
 		"look-alike, exit 1":   {"Ubuntu", []string{"sh", "-c", "echo x: Wsl/Service/WSL_E_DISTRO_NOT_FOUND; exit 1"}, api.CodeBackendExited, "exit code 1"},
@@ -251,6 +264,21 @@ func TestExitError(t *testing.T) {
 				t.Errorf("details %q", e.Details)
 			}
 		})
+	}
+}
+
+// A cold start that never ends is the caller's to give up; doing so leaves nothing behind.
+func TestStartThatHangs(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{Default: "Slow", Distros: []wslsim.Distro{{Name: "Slow", StartDelayMS: -1}}})
+	c := client(m)
+	p := launch(t, c, "Slow", "true")
+	if err := p.Stop(t.Context(), proc.Ladder{CloseStdin: 50 * time.Millisecond, Kill: 10 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, c.ExitError(p, finish(t, p)), api.CodeBackendExited)
+	if m.Running("Slow") {
+		t.Error("it runs")
 	}
 }
 

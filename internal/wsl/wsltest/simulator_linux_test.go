@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"encoding/json"
 	"os"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"catamaran/internal/proc"
 	"catamaran/internal/wsl/wslsim"
@@ -132,23 +130,20 @@ func TestCommandLineVectors(t *testing.T) {
 	}
 }
 
-// gone waits until the process does not exist. There is no event for a process of another tree.
+// gone waits until the processes, which are nobody's children here, have ended.
 func gone(t *testing.T, pids []int) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
 	for _, pid := range pids {
-		for alive(pid) {
-			if time.Now().After(end) {
-				t.Fatalf("process %d is still there", pid)
-			}
-			runtime.Gosched()
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // reaped already
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		unix.Close(fd)
+		if n != 1 {
+			t.Fatalf("process %d is still there (%v)", pid, err)
 		}
 	}
-}
-
-func alive(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err == nil && !strings.Contains(string(b), ") Z ")
 }
 
 func TestTerminate(t *testing.T) { // B35, X14
@@ -272,5 +267,40 @@ func TestWslpathInside(t *testing.T) { // P13, P59
 	}
 	if r := g.exec(t, "", "wslpath", "-u", `Z:\x`); r.code != 1 || r.stdout != "" || r.stderr != `wslpath: Z:\x`+"\n" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// The command line of `make run-wsl`, which may be repeated over a scenario that is in use.
+func TestInitCommand(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/new"
+	t.Cleanup(func() {
+		if err := wslsim.Shutdown(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	exe := build(t)
+	for i, args := range [][]string{{dir}, {"--if-missing", "--tool", "/bin/echo", dir}} {
+		if r := (Target{Exe: exe}).call(t, "", append([]string{"wslsim-init"}, args...)); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		if i == 0 { // a change that the second call must keep
+			if r := (Target{Exe: dir + "/wsl.exe"}).call(t, "", []string{"--set-default", "Debian"}); r.code != 0 {
+				t.Fatalf("%+v", r)
+			}
+		}
+		g := Target{dir + "/wsl.exe", "Debian"}
+		if r := g.exec(t, "", "sh", "-c", "echo kept >> f; cat f"); r.code != 0 || !strings.HasPrefix(r.stdout, "kept\n") {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if b, err := os.ReadFile(dir + "/distros/Debian/home/dev/f"); err != nil || string(b) != "kept\nkept\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if s, err := wslsim.Load(dir); err != nil || s.Default != "Debian" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if link, err := os.Readlink(dir + "/distros/Ubuntu/bin/echo"); err != nil || link != "/bin/echo" {
+		t.Errorf("%q, %v", link, err)
 	}
 }
