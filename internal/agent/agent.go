@@ -138,4 +138,9 @@ type Preset struct {
 	VersionArgs []string
 	Install     string
 	SignIn      string
+	// OldArgs are used instead of Args for versions before ArgsSince.
+	OldArgs   []string
+	ArgsSince string
+	// ModeEnv is handed on as Config.ModeEnv.
+	ModeEnv map[api.PermissionMode][]string
 }

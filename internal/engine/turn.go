@@ -255,7 +255,7 @@ func (a *actor) prompted(r *attempt, s *session, reason agent.StopReason, err er
 		}
 	}
 	switch {
-	case r.stop && (err != nil || reason == agent.StopCancelled):
+	case r.stop: // whatever the agent says of it: it was not let to its end
 		a.finish(r, api.TurnInterrupted, stopped())
 	case err != nil:
 		a.finish(r, api.TurnFailed, a.e.agentError("run the turn", err))
@@ -428,14 +428,16 @@ func (a *actor) closeSession(why string) {
 // It is not derived from the engine's life: closing goes on after that.
 func (e *Engine) closeBound() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.t.close)
-	var late *time.Timer
-	stop := context.AfterFunc(e.life, func() { late = time.AfterFunc(e.t.shutdown, cancel) })
-	return ctx, func() {
-		if !stop() && late != nil {
-			late.Stop()
+	stop := context.AfterFunc(e.life, func() {
+		late := time.NewTimer(e.t.shutdown)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			cancel()
+		case <-ctx.Done():
 		}
-		cancel()
-	}
+	})
+	return ctx, func() { stop(); cancel() }
 }
 
 func (a *actor) closed(s *session, err error) {

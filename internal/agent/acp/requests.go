@@ -61,9 +61,15 @@ func (s *session) respondError(id json.RawMessage, code int, message string) {
 }
 
 func (s *session) update(params json.RawMessage) {
-	p := fields(params)
+	var p map[string]json.RawMessage
+	quick, isText := textChunk(params)
+	id := quick.SessionID
+	if !isText {
+		p = fields(params)
+		id = text(p["sessionId"])
+	}
 	s.mu.Lock()
-	foreign := text(p["sessionId"]) != "" && s.id != "" && text(p["sessionId"]) != s.id
+	foreign := id != "" && s.id != "" && id != s.id
 	s.mu.Unlock()
 	if foreign {
 		s.log.Debug("update of another session ignored")
@@ -74,6 +80,10 @@ func (s *session) update(params json.RawMessage) {
 	// What comes before the first prompt is the history of a loaded session, which is
 	// in the timeline already.
 	if s.replaying {
+		return
+	}
+	if isText {
+		s.emitLocked(s.t.chunk(quick.kind(), quick.Update.MessageID, quick.Update.Content.Text)...)
 		return
 	}
 	raw := p["update"]

@@ -1,6 +1,7 @@
 package acp
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -42,9 +43,9 @@ func (t *translator) update(raw json.RawMessage) []agent.Event {
 	kind := text(u["sessionUpdate"])
 	switch kind {
 	case "agent_message_chunk":
-		return t.chunk(agent.KindMessage, u)
+		return t.chunk(agent.KindMessage, text(u["messageId"]), blockText(u["content"]))
 	case "agent_thought_chunk":
-		return t.chunk(agent.KindReasoning, u)
+		return t.chunk(agent.KindReasoning, text(u["messageId"]), blockText(u["content"]))
 	case "usage_update":
 		if n := (api.Usage{ContextUsed: int64(number(u["used"])), ContextSize: int64(number(u["size"]))}); n != (api.Usage{}) {
 			return []agent.Event{{Kind: agent.KindUsage, ID: "usage", Usage: &n}}
@@ -65,9 +66,37 @@ func (t *translator) update(raw json.RawMessage) []agent.Event {
 	return []agent.Event{{Kind: agent.KindUnknown, ID: t.make(agent.KindUnknown), Raw: raw}}
 }
 
-func (t *translator) chunk(kind string, u map[string]json.RawMessage) []agent.Event {
-	s := blockText(u["content"])
-	id := text(u["messageId"])
+// textUpdate is the update that comes most, decoded in one pass: streamed text.
+type textUpdate struct {
+	SessionID string `json:"sessionId"`
+	Update    struct {
+		SessionUpdate string `json:"sessionUpdate"`
+		MessageID     string `json:"messageId"`
+		Content       struct {
+			Type string `json:"type"`
+			Text string `json:"text"`
+		} `json:"content"`
+	} `json:"update"`
+}
+
+func (u *textUpdate) kind() string {
+	if u.Update.SessionUpdate == "agent_thought_chunk" {
+		return agent.KindReasoning
+	}
+	return agent.KindMessage
+}
+
+// textChunk reports whether params are a chunk of text; anything else, mistyped
+// fields included, takes the lenient way.
+func textChunk(params json.RawMessage) (u textUpdate, ok bool) {
+	if !bytes.Contains(params, []byte("_chunk")) || json.Unmarshal(params, &u) != nil {
+		return textUpdate{}, false
+	}
+	k := u.Update.SessionUpdate
+	return u, (k == "agent_message_chunk" || k == "agent_thought_chunk") && u.Update.Content.Type == "text"
+}
+
+func (t *translator) chunk(kind, id, s string) []agent.Event {
 	switch {
 	case id != "":
 		t.run = ""
