@@ -559,13 +559,14 @@ func TestNothingLeftInTheDistro(t *testing.T) {
 	o := wslOptions(t, m, `{"mode":"wsl-only"}`)
 	b := lay(t, o, nil)
 	b.state("wsl:default", api.EnvReady)
+	inside := m.Processes("Ubuntu")
+	if len(inside) == 0 {
+		t.Fatal("nothing runs in the distro")
+	}
 	b.quit()
-	deadline := time.Now().Add(5 * time.Second)
-	for left := m.Processes("Ubuntu"); len(left) > 0; left = m.Processes("Ubuntu") {
-		if time.Now().After(deadline) {
-			t.Fatalf("left in the distro: %v", left)
-		}
-		time.Sleep(20 * time.Millisecond)
+	endWithin(t, 5*time.Second, inside...)
+	if left := m.Processes("Ubuntu"); len(left) > 0 {
+		t.Errorf("left in the distro: %v", left)
 	}
 	noOrphan(t, home(m, "Ubuntu"))
 }
