@@ -22,6 +22,7 @@ type launcher func(ctx context.Context, o launchOptions) (placed, error)
 type launchOptions struct {
 	force    bool // copy the backend even if it seems to be there
 	progress func(api.EnvironmentState, string)
+	pinned   func(distro string) // the distro that is used for this run
 	noise    func([]byte)
 	stderr   io.Writer
 }
@@ -30,7 +31,6 @@ type launchOptions struct {
 type placed struct {
 	process *proc.Process
 	out     io.Reader // stdout, or what the negotiation left of it
-	distro  string    // pinned for this run
 	// digest is what the hello must report, "" when anything will do; staged that it was copied just now.
 	digest string
 	staged bool
@@ -174,11 +174,16 @@ func (l *launch) up() (placed, error) {
 	p, err := l.r.begin(l.ctx, launchOptions{
 		force:    l.r.forced(),
 		progress: func(s api.EnvironmentState, words string) { l.post(Event{Kind: evProgress, Phase: s, Stage: words}) },
-		noise:    l.noise,
-		stderr:   l.r.file,
+		pinned: func(distro string) {
+			l.mu.Lock()
+			l.distro = distro
+			l.mu.Unlock()
+		},
+		noise:  l.noise,
+		stderr: l.r.file,
 	})
 	l.mu.Lock()
-	l.process, l.distro = p.process, p.distro
+	l.process = p.process
 	l.mu.Unlock()
 	if err != nil {
 		return p, err

@@ -521,18 +521,23 @@ func TestAwayFromAHungDistro(t *testing.T) {
 	}{
 		{"to another distro", api.ModeConfig{Mode: api.ModeWSLOnly, Distro: "Debian"}},
 		{"to this computer", api.ModeConfig{Mode: api.ModeLocal}},
+		{"to both, with another distro", api.ModeConfig{Mode: api.ModeBoth, Distro: "Debian", Primary: "wsl:Debian"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m := wsltest.Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu", StartDelayMS: -1}, {Name: "Debian"}}})
 			o := wslOptions(t, m, `{"mode":"wsl-only"}`)
 			b := lay(t, o, func(p *Pool) { p.gateBound = 300 * time.Millisecond })
-			b.state("wsl:default", api.EnvStaging)
+			if e := b.state("wsl:default", api.EnvStaging); e.Distro != "Ubuntu" {
+				t.Errorf("the distro that starts is not told: %+v", e)
+			}
 			if c, err := b.p.ChangeMode(t.Context(), tc.to); err != nil || c.Phase != api.PhaseDone {
 				t.Fatalf("%+v, %v", c, err)
 			}
-			if s := b.p.Snapshot(); len(s.Environments) != 1 || s.Environments[0].State != api.EnvReady {
-				t.Errorf("%+v", s.Environments)
+			for _, e := range b.p.Snapshot().Environments {
+				if e.State != api.EnvReady || e.ID == "wsl:default" {
+					t.Errorf("%+v", e)
+				}
 			}
 		})
 	}
