@@ -121,12 +121,12 @@ func start(t testing.TB, w world) *desktop {
 	t.Cleanup(p.Kill)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	s, err := link.Connect(ctx, p.Stdout().(io.ReadCloser), p.Stdin(), envelope(), link.Options{})
+	s, err := link.Connect(ctx, p.Stdout(), p.Stdin(), envelope(), link.Options{})
 	if err != nil {
 		t.Fatalf("connect: %v; stderr: %s", err, p.StderrTail())
 	}
 	d := &desktop{t: t, proc: p, session: s}
-	d.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.Open(ctx) }}}
+	d.client = clientOf(s)
 	t.Cleanup(func() { d.client.CloseIdleConnections(); s.Close() })
 	var session api.Session
 	d.request("POST", "/api/session/exchange", api.SessionExchange{Credential: credential}, &session)
@@ -135,6 +135,10 @@ func start(t testing.TB, w world) *desktop {
 		t.Fatalf("hello says %s, session %s", s.Hello().EnvironmentID, session.EnvironmentID)
 	}
 	return d
+}
+
+func clientOf(s *link.Session) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.Open(ctx) }}}
 }
 
 func (d *desktop) request(method, path string, in, out any) {

@@ -34,13 +34,16 @@ type pipe struct {
 	ending    sync.Once
 	closed    chan struct{}
 	closing   sync.Once
+	// onEnd is called, any number of times, before the multiplexer learns that
+	// the pipe has ended.
+	onEnd func()
 }
 
 // drainGrace bounds how long a failed write waits for the reader to reach the end.
 const drainGrace = time.Second
 
-func newPipe(r io.ReadCloser, w io.WriteCloser, rest []byte) *pipe {
-	return &pipe{r: r, w: w, ahead: rest, readEnded: make(chan struct{}), closed: make(chan struct{})}
+func newPipe(r io.ReadCloser, w io.WriteCloser, rest []byte, onEnd func()) *pipe {
+	return &pipe{r: r, w: w, ahead: rest, onEnd: onEnd, readEnded: make(chan struct{}), closed: make(chan struct{})}
 }
 
 func (p *pipe) Read(b []byte) (int, error) {
@@ -79,6 +82,7 @@ func (p *pipe) end(err error) error {
 	}
 	p.fail(err)
 	p.ending.Do(func() { close(p.readEnded) })
+	p.onEnd()
 	return err
 }
 
@@ -100,12 +104,14 @@ func (p *pipe) Write(b []byte) (int, error) {
 	}
 	err = fmt.Errorf("%w (write: %v)", io.EOF, err)
 	p.fail(err)
+	p.onEnd()
 	return n, err
 }
 
 func (p *pipe) Close() error {
 	p.closing.Do(func() {
 		close(p.closed)
+		p.onEnd()
 		p.w.Close()
 		p.r.Close()
 	})
