@@ -656,13 +656,14 @@ func (s scripted) Open(ctx context.Context, o agent.OpenOptions) (agent.Session,
 }
 
 type zombie struct {
-	agent.Session
 	sink func(agent.Event)
+	end  chan struct{} // of the test
 }
 
 func (z *zombie) Prompt(context.Context, string) (agent.StopReason, error) {
 	z.sink(agent.Event{Kind: agent.KindMessage, ID: "m", Append: "undead"})
-	select {}
+	<-z.end
+	return "", errors.New("the test is over")
 }
 func (z *zombie) Interrupt(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 func (z *zombie) Answer(string, string) error         { return nil }
@@ -691,6 +692,25 @@ func TestStopConvergesWhenNothingAnswers(t *testing.T) {
 		c.until("the end", c.ended(turn.ID))
 		if c.turns[turn.ID].State != api.TurnInterrupted {
 			t.Fatalf("%+v", c.turns[turn.ID])
+		}
+	})
+	t.Run("an agent that neither answers nor dies", func(t *testing.T) {
+		t.Parallel()
+		end := make(chan struct{})
+		h := start(t, t.TempDir(), func(o *Options) {
+			o.Agents = registry{scripted{func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
+				return &zombie{sink: o.Sink, end: end}, nil
+			}}}
+		}, quick)
+		defer close(end)
+		th := h.thread()
+		c := h.follow(th.ID, nil)
+		turn := h.prompt(th.ID, "x")
+		c.until("text", func() bool { return len(c.kind(api.ItemAgentMessage)) > 0 })
+		must[api.Thread](t)(h.e.StopTurn(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
+		c.until("the end", c.ended(turn.ID))
+		if r := c.turns[turn.ID].Reason; c.turns[turn.ID].State != api.TurnInterrupted || !strings.Contains(r.Message, "could not be verified") {
+			t.Fatalf("%+v", r)
 		}
 	})
 	t.Run("an agent that does not start in time", func(t *testing.T) {
