@@ -146,9 +146,7 @@ func (a *actor) keep(items ...api.Item) {
 		items[i].UpdatedAt = a.e.now()
 		events[i] = api.Event{Type: api.EventItemUpserted, At: a.e.now(), TraceID: a.trace(), Item: &items[i]}
 	}
-	if err := a.commit(&store.Write{Events: stored(a.id, events)}); err != nil {
-		a.e.log.Error("store items", "thread", a.id, "error", err)
-	}
+	a.store(stored(a.id, events), false)
 }
 
 func (a *actor) notice(level, message string) {
@@ -448,6 +446,7 @@ func (a *actor) showTool(name string, t *tool) {
 func (a *actor) saveNow() {
 	a.saving = false
 	a.save.Reset(far)
+	a.settle()
 	var items []api.Item
 	for _, t := range a.tl.texts {
 		if t.unsaved {

@@ -161,9 +161,11 @@ func TestDamagedDatabaseIsSetAside(t *testing.T) {
 			t.Parallel()
 			s := open(t, Options{})
 			seed(t, s)
+			var events []Event
 			for i := range 200 {
-				commit(t, s, &Write{Events: []Event{item("t", fmt.Sprint("i", i), int64(i), strings.Repeat("text ", 100))}})
+				events = append(events, item("t", fmt.Sprint("i", i), int64(i), strings.Repeat("text ", 100)))
 			}
+			commit(t, s, &Write{Events: events})
 			s.Close()
 			path := filepath.Join(s.o.Dir, databaseFile)
 			b, err := os.ReadFile(path)
