@@ -1,0 +1,304 @@
+package acp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"catamaran/internal/agent"
+	"catamaran/internal/agent/jsonl"
+	"catamaran/internal/api"
+	"catamaran/internal/proc"
+)
+
+// approval is a question the agent waits on.
+type approval struct {
+	request json.RawMessage // the call's id
+	options []api.ApprovalOption
+}
+
+// handle takes everything the agent sends unasked, in order.
+func (s *session) handle(m jsonl.Message) {
+	switch {
+	case m.ID == nil && m.Method == "session/update":
+		s.update(m.Params)
+	case m.ID == nil:
+		// Vendors add their own notifications with every release.
+		s.log.Debug("notification ignored", "method", proc.Text([]byte(m.Method)))
+	case m.Method == "session/request_permission":
+		s.ask(m)
+	case m.Method == "fs/read_text_file" || m.Method == "fs/write_text_file":
+		s.file(m)
+	case asksPermission(m.Method):
+		s.ask(m)
+	default:
+		s.log.Info("unknown request refused", "method", proc.Text([]byte(m.Method)))
+		s.respondError(m.ID, jsonl.CodeMethodNotFound, "method not found: "+m.Method)
+	}
+}
+
+func asksPermission(method string) bool {
+	method = strings.ToLower(method)
+	return strings.Contains(method, "permission") || strings.Contains(method, "approval")
+}
+
+func (s *session) respond(id json.RawMessage, result any) {
+	if err := s.peer.Respond(id, result); err != nil {
+		s.log.Warn("answer not delivered", "error", err)
+	}
+}
+
+func (s *session) respondError(id json.RawMessage, code int, message string) {
+	if err := s.peer.RespondError(id, code, message); err != nil {
+		s.log.Warn("answer not delivered", "error", err)
+	}
+}
+
+func (s *session) update(params json.RawMessage) {
+	var p map[string]json.RawMessage
+	quick, isText := textChunk(params)
+	id := quick.SessionID
+	if !isText {
+		p = fields(params)
+		id = text(p["sessionId"])
+	}
+	s.mu.Lock()
+	foreign := id != "" && s.id != "" && id != s.id
+	s.mu.Unlock()
+	if foreign {
+		s.log.Debug("update of another session ignored")
+		return
+	}
+	s.sinkMu.Lock()
+	defer s.sinkMu.Unlock()
+	// What comes before the first prompt is the history of a loaded session, which is
+	// in the timeline already.
+	if s.replaying {
+		return
+	}
+	if isText {
+		s.emitLocked(s.t.chunk(quick.kind(), quick.Update.MessageID, quick.Update.Content.Text)...)
+		return
+	}
+	raw := p["update"]
+	if raw == nil {
+		raw = params
+	}
+	s.emitLocked(s.t.update(raw)...)
+}
+
+// ask passes a request for permission on, or answers it where the mode says so.
+func (s *session) ask(m jsonl.Message) {
+	p := fields(m.Params)
+	call := fields(p["toolCall"])
+	s.sinkMu.Lock()
+	defer s.sinkMu.Unlock()
+	if id := text(call["toolCallId"]); id != "" {
+		s.emitLocked(s.t.asked(id, call)...)
+	}
+	a := s.t.approval(m.Method, p, call)
+	if option := s.automatic(a); option != "" {
+		s.respond(m.ID, selected(option))
+		return
+	}
+	s.mu.Lock()
+	s.asked++
+	id := fmt.Sprintf("approval:%s-%d", s.t.nonce, s.asked)
+	// After an interrupt the protocol wants every question answered as cancelled.
+	late := s.prompting && s.interrupted
+	if !late {
+		s.approvals[id] = &approval{request: m.ID, options: a.Options}
+	}
+	s.mu.Unlock()
+	if late {
+		s.respond(m.ID, cancelled)
+		return
+	}
+	e := agent.Event{Kind: agent.KindApproval, ID: id, Approval: a}
+	if t := text(call["toolCallId"]); t != "" {
+		e.ToolID = toolID(t)
+	}
+	if m.Method != "session/request_permission" {
+		e.Raw = m.Params
+	}
+	s.emitLocked(e)
+}
+
+// automatic returns the option the permission mode chooses, "" to ask the person.
+func (s *session) automatic(a *api.Approval) string {
+	switch s.o.Permission {
+	case api.PermissionFull:
+	case api.PermissionAcceptEdits:
+		if a.Kind != "edit" {
+			return ""
+		}
+	default:
+		return ""
+	}
+	for _, kind := range []string{"allow_once", "allow_always"} {
+		for _, o := range a.Options {
+			if o.Kind == kind {
+				return o.ID
+			}
+		}
+	}
+	return ""
+}
+
+func selected(option string) object {
+	return object{"outcome": object{"outcome": "selected", "optionId": option}}
+}
+
+var cancelled = object{"outcome": object{"outcome": "cancelled"}}
+
+// Answer answers an approval.
+func (s *session) Answer(approvalID, optionID string) error {
+	s.mu.Lock()
+	a := s.approvals[approvalID]
+	if a == nil {
+		s.mu.Unlock()
+		return &api.Error{Code: api.CodeConflict, Message: "The agent does not wait for this answer any more."}
+	}
+	if optionID != "" && !slices.ContainsFunc(a.options, func(o api.ApprovalOption) bool { return o.ID == optionID }) {
+		s.mu.Unlock()
+		return &api.Error{Code: api.CodeInvalid, Message: "The agent does not offer this answer."}
+	}
+	delete(s.approvals, approvalID)
+	s.mu.Unlock()
+	result := cancelled
+	if optionID != "" {
+		result = selected(optionID)
+	}
+	if err := s.peer.Respond(a.request, result); err != nil {
+		return &api.Error{Code: api.CodeAgentFailed, Message: s.o.Agent.Name + " could not be given the answer.", Details: err.Error()}
+	}
+	return nil
+}
+
+// cancelApprovals answers every open question as cancelled and returns their ids.
+func (s *session) cancelApprovals() []string {
+	s.mu.Lock()
+	open := s.approvals
+	s.approvals = map[string]*approval{}
+	s.mu.Unlock()
+	var ids []string
+	for id, a := range open {
+		ids = append(ids, id)
+		s.respond(a.request, cancelled)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// maxFile bounds fs/read_text_file in bytes.
+const maxFile = 16 << 20
+
+// file serves fs/read_text_file and fs/write_text_file, which OpenCode calls
+// though no client capability offers them: below the session's directory only,
+// symbolic links included.
+func (s *session) file(m jsonl.Message) {
+	p := fields(m.Params)
+	root, err := os.OpenRoot(s.o.Dir)
+	if err != nil {
+		s.respondError(m.ID, jsonl.CodeInternal, "the working directory cannot be opened")
+		return
+	}
+	defer root.Close()
+	rel, err := s.below(text(p["path"]))
+	var result any
+	switch {
+	case err != nil:
+	case m.Method == "fs/write_text_file":
+		result, err = object{}, writeFile(root, rel, text(p["content"]))
+	default:
+		var content string
+		content, err = readFile(root, rel)
+		result = object{"content": excerpt(content, number(p["line"]), number(p["limit"]))}
+	}
+	if err != nil {
+		s.log.Info("file request refused", "method", m.Method, "error", err)
+		s.respondError(m.ID, jsonl.CodeInvalidParams, err.Error())
+		return
+	}
+	s.respond(m.ID, result)
+}
+
+// below returns path relative to the session's directory, which the agent may
+// know by its resolved name.
+func (s *session) below(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", errors.New("the path is not absolute")
+	}
+	dirs := []string{s.o.Dir}
+	if real, err := filepath.EvalSymlinks(s.o.Dir); err == nil {
+		dirs = append(dirs, real)
+	}
+	for _, dir := range dirs {
+		if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+			return rel, nil
+		}
+	}
+	return "", errors.New("the path is outside the session's directory")
+}
+
+func regular(root *os.Root, rel string) error {
+	info, err := root.Stat(rel)
+	if err == nil && !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	return err
+}
+
+func writeFile(root *os.Root, rel, content string) error {
+	switch err := regular(root, rel); {
+	case err == nil:
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	default:
+		if err := root.MkdirAll(filepath.Dir(rel), 0o755); err != nil {
+			return err
+		}
+	}
+	f, err := root.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, content)
+	return errors.Join(err, f.Close())
+}
+
+func readFile(root *os.Root, rel string) (string, error) {
+	if err := regular(root, rel); err != nil {
+		return "", err
+	}
+	f, err := root.Open(rel)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("the file is larger than %d bytes", maxFile)
+	}
+	return string(b), err
+}
+
+// excerpt returns limit lines from the 1-based line; zero means all.
+func excerpt(s string, line, limit int) string {
+	if line <= 1 && limit <= 0 {
+		return s
+	}
+	lines := strings.SplitAfter(s, "\n")
+	from := min(max(line-1, 0), len(lines))
+	lines = lines[from:]
+	if limit > 0 {
+		lines = lines[:min(limit, len(lines))]
+	}
+	return strings.Join(lines, "")
+}
