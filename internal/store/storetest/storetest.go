@@ -13,7 +13,8 @@ import (
 
 // Block keeps every writer of the database in dir waiting, until release is called.
 func Block(ctx context.Context, dir string) (release func() error, err error) {
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(dir, "catamaran.db"))}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(dir, "catamaran.db")),
+		RawQuery: "_busy_timeout=10000"}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, err
