@@ -1,6 +1,7 @@
 package link
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type pipe struct {
 	ahead []byte // read, not yet taken
 	space []byte
 	ended error // came together with the last bytes
+
+	frame []byte // of the one writing goroutine: a header that waits for its body
 
 	received atomic.Uint64 // reads that brought something
 	writes   atomic.Uint64 // odd while a write is under way
@@ -86,12 +89,24 @@ func (p *pipe) end(err error) error {
 	return err
 }
 
+// Write sends a data frame's header together with its body, which the
+// multiplexer writes right after it: else every small message would wake the
+// other side, and each relay on the way, twice.
 func (p *pipe) Write(b []byte) (int, error) {
+	if len(p.frame) == 0 && opensFrame(b) {
+		p.frame = append(p.frame, b...)
+		return len(b), nil
+	}
+	out := b
+	if len(p.frame) > 0 {
+		p.frame = append(p.frame, b...)
+		out, p.frame = p.frame, p.frame[:0]
+	}
 	p.writes.Add(1)
-	n, err := p.w.Write(b)
+	n, err := p.w.Write(out)
 	p.writes.Add(1)
 	if err == nil {
-		return n, nil
+		return len(b), nil
 	}
 	// Nobody reads the other end any more, but what it said last, a goodbye
 	// perhaps, may still be on its way in, and this error closes everything.
@@ -105,7 +120,13 @@ func (p *pipe) Write(b []byte) (int, error) {
 	err = fmt.Errorf("%w (write: %v)", io.EOF, err)
 	p.fail(err)
 	p.onEnd()
-	return n, err
+	return min(n, len(b)), err
+}
+
+// opensFrame reports whether b is the header of a data frame with a body: 12
+// bytes, of which the second is the type (0 is data) and the last four the length.
+func opensFrame(b []byte) bool {
+	return len(b) == 12 && b[1] == 0 && binary.BigEndian.Uint32(b[8:]) > 0
 }
 
 func (p *pipe) Close() error {
