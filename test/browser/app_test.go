@@ -77,7 +77,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b.look("working")
 	b.click("stop")
 	b.gone("turn-working")
-	b.seeText("timeline", "Interrupted")
+	b.seeText("turn-reason", "interrupted")
 	b.look("interrupted")
 
 	turns := b.count("turn")
@@ -86,7 +86,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b2 := open(t, d2.URL)
 	b2.click("thread-row")
 	b2.see("changes-card")
-	b2.seeText("timeline", "Interrupted")
+	b2.seeText("turn-reason", "interrupted")
 	if got := b2.count("turn"); got != turns {
 		t.Errorf("after the restart %s turns are shown; want %s", got, turns)
 	}
