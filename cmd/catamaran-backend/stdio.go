@@ -16,6 +16,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/build"
 	"catamaran/internal/link"
+	"catamaran/internal/logfile"
 	"catamaran/internal/server"
 )
 
@@ -53,6 +54,7 @@ func serveStdio() int {
 		}
 		return refuse(in, out, hello, err)
 	}
+	logfile.Secret(env.Credential)
 	got := <-loaded
 	if got.err != nil {
 		return refuse(in, out, hello, got.err)
