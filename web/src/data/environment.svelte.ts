@@ -91,7 +91,7 @@ export class EnvironmentStore {
     if (this.socket) return;
     this.socket = new Socket({
       url: socketURL(this.base),
-      token: this.session.caller.token,
+      token: () => this.session.caller.token,
       host: this.session.socketHost,
       onState: (s) => {
         this.link = s;
