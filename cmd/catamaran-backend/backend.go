@@ -84,9 +84,11 @@ type options struct {
 func newBackend(st state, o options) (*backend, error) {
 	b := &backend{state: st, codes: auth.NewCodes(o.codeLife)}
 	var err error
-	if b.log, b.closer, err = openLog(st.dir, o.logLevel); err != nil {
+	if b.log, b.closer, err = openLog(st.dir, o.logLevel, o.forward); err != nil {
 		return nil, unusable(err)
 	}
+	// Libraries and auth.WriteError log here too; stderr is for what ends the program.
+	slog.SetDefault(b.log)
 	agents, err := newAgents(b.log, o.forward)
 	if err != nil {
 		return nil, err

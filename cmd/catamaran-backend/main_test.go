@@ -442,7 +442,11 @@ func turnOf(s *socket, text string) string {
 // noSecrets greps everything the backend wrote (W7.4).
 func noSecrets(t *testing.T, w world, tokens ...string) {
 	t.Helper()
-	secrets := append([]string{credential, "forwarded-secret-value"}, tokens...)
+	noSecretsAt(t, w, append([]string{credential, "forwarded-secret-value"}, tokens...)...)
+}
+
+func noSecretsAt(t *testing.T, w world, secrets ...string) {
+	t.Helper()
 	files := 0
 	err := filepath.WalkDir(w.state, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
