@@ -234,6 +234,12 @@ func TestResume(t *testing.T) {
 			if e := s.Events(); len(e) != 0 {
 				t.Errorf("history came as %d events: %+v", len(e), e)
 			}
+			if _, err := s.Session.Prompt(s.Ctx, "go"); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Text(agent.KindMessage); got != "hello" {
+				t.Errorf("text of the new turn = %q", got)
+			}
 		})
 	}
 }
