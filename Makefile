@@ -16,7 +16,7 @@ run: build ## build everything and run the app with a native backend
 	./bin/catamaran$(EXE)
 
 run-wsl: build ## the same with a simulated WSL of two distros (Linux)
-	./bin/wslsim wslsim-init --if-missing out/wslsim
+	./bin/wslsim wslsim-init --if-missing --tool bin/demoagent out/wslsim
 	WSLSIM_SCENARIO="$(CURDIR)/out/wslsim" CATAMARAN_WSL_EXE="$(CURDIR)/bin/wslsim" CATAMARAN_HOME="$(CURDIR)/out/wslsim-desktop" ./bin/catamaran
 
 build: web carried ## bin/catamaran, bin/catamaran-backend, bin/wslsim, bin/demoagent and the carried Linux backends

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -68,7 +69,7 @@ func init() {
 	}
 	roles["holder"] = func([]string) {
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
-		<-time.After(20 * time.Second)
+		<-time.After(12 * time.Second)
 	}
 }
 
@@ -225,16 +226,20 @@ func TestSignalIsTold(t *testing.T) {
 
 func TestGroupEndsWithItsLeader(t *testing.T) {
 	t.Parallel()
-	p := startRole(t, role("tree", "leave"))
+	p := startRole(t, role("leader"))
+	fds := watch(t, lines(t, bufio.NewReader(p.Stdout()), 1))
+	if ended(fds["member"], 0) {
+		t.Fatal("the member ended early")
+	}
+	p.Stdin().Close()
 	waitDone(t, p, 10*time.Second)
-	if err := syscall.Kill(-p.PID(), 0); err == nil {
-		// Members may be zombies for a moment; then this is not an error of ours.
-		for _, pid := range descendants(1) {
-			if pgid, err := syscall.Getpgid(pid); err == nil && pgid == p.PID() {
-				fds := watch(t, []string{fmt.Sprintf("member %d", pid)})
-				allEnded(t, fds, 2*time.Second)
-			}
-		}
+	allEnded(t, fds, 2*time.Second)
+}
+
+func init() {
+	roles["leader"] = func([]string) {
+		spawn(nil, "stubborn", "member")
+		io.Copy(io.Discard, os.Stdin)
 	}
 }
 

@@ -1,0 +1,182 @@
+// The page's whole state: the session, the door's topic, an EnvironmentStore
+// each, the route. Features read it and call its methods; nothing else keeps state
+// that outlives a component.
+import type { Environment, Environments, Error as ApiError, ModeChange, ModeConfig, ServerFrame, Thread, WSL } from "../api/types.gen";
+import { MethodDistrosRescan, MethodEnvironmentStart, MethodModeCancel, MethodModeChange, MethodModeDismiss, TopicEnvironments } from "../api/types.gen";
+import { kept, onReturn } from "../platform";
+import { Caller, environmentBase, forgetToken, newCommandId, signIn } from "./door";
+import { EnvironmentStore, type Session } from "./environment.svelte";
+import { type Route, parseRoute, routePath } from "./route";
+import { type LinkState, Socket, type SocketHost, socketURL } from "./socket";
+import { ThreadStore } from "./thread.svelte";
+
+export type Access = { kind: "checking" } | { kind: "in" } | { kind: "out"; reason: string; hint: string };
+
+export class App {
+  access = $state.raw<Access>({ kind: "checking" });
+  door = $state<LinkState>("off");
+  environments = $state.raw<Environments | undefined>(undefined);
+  stores = $state.raw<EnvironmentStore[]>([]);
+  route = $state.raw<Route>({ page: "home" });
+  thread = $state.raw<ThreadStore | undefined>(undefined);
+  /** True behind a backend that serves the page itself, without a desktop. */
+  standalone = $state(false);
+  private seen = $state.raw<Record<string, number>>(kept.json<Record<string, number>>("seen") ?? {});
+  private session: Session | undefined;
+  private socket: Socket | undefined;
+
+  primary = $derived(this.stores.find((s) => s.id === this.environments?.primary) ?? this.stores[0]);
+  /** What the sidebar shows: everything that runs, starts or belongs to the mode. */
+  shown = $derived(this.stores.filter((s) => s.info.state !== "off" || belongs(s.info, this.environments)));
+
+  async start(socketHost?: SocketHost): Promise<void> {
+    this.route = parseRoute(location.pathname);
+    window.addEventListener("popstate", () => this.show(parseRoute(location.pathname)));
+    const r = await signIn({ location, storage: sessionStorage, fetch: (...a) => fetch(...a), replaceURL: (url) => history.replaceState(null, "", url) });
+    if (r.kind !== "token") {
+      this.access = { kind: "out", reason: r.kind === "refused" ? r.reason : "", hint: r.kind === "refused" ? r.hint : "" };
+      return;
+    }
+    this.enter(r.token, socketHost);
+    onReturn(() => {
+      this.socket?.poke();
+      for (const s of this.stores) s.poke();
+    });
+  }
+
+  private enter(token: string, socketHost?: SocketHost): void {
+    const onUnauthorized = () => this.leave("This session has ended.", "");
+    const caller = new Caller(token, onUnauthorized);
+    this.session = { caller, onUnauthorized, socketHost };
+    this.access = { kind: "in" };
+    this.socket = new Socket({
+      url: socketURL(""),
+      token,
+      host: socketHost,
+      onState: (s) => (this.door = s),
+      onUnauthorized,
+      onWelcome: (f) => this.welcome(f),
+    });
+    this.socket.subscribe({
+      topic: TopicEnvironments,
+      // There is only the newest state of this topic, so there is nothing to resume after.
+      cursor: () => undefined,
+      frame: (f) => {
+        if (f.environments) this.setEnvironments(f.environments);
+      },
+    });
+    this.socket.start();
+  }
+
+  /** A backend on its own welcomes with its descriptor: it is the only environment. */
+  private welcome(f: ServerFrame): void {
+    const d = f.descriptor;
+    if (!d) return;
+    this.standalone = true;
+    const env: Environment = { id: d.name || "local", name: d.name || "This computer", state: d.phase === "failed" ? "failed" : "ready", since: d.started, attempt: 1, error: d.reason, version: d.version, os: d.os, arch: d.arch, environmentId: d.environmentId };
+    this.setEnvironments({ config: { mode: "local" }, primary: env.id, environments: [env], wsl: { available: false, distros: [] } });
+  }
+
+  leave(reason: string, hint: string): void {
+    forgetToken(sessionStorage);
+    this.socket?.stop();
+    for (const s of this.stores) s.close();
+    this.access = { kind: "out", reason, hint };
+  }
+
+  setEnvironments(e: Environments): void {
+    const list = e.environments ?? [];
+    const old = new Map(this.stores.map((s) => [s.id, s]));
+    const next = list.map((info) => {
+      const s = old.get(info.id);
+      old.delete(info.id);
+      if (!s) return new EnvironmentStore(info, this.standalone ? "" : environmentBase(info.id), this.session!);
+      s.update(info);
+      return s;
+    });
+    for (const gone of old.values()) gone.close();
+    this.environments = e;
+    if (next.length !== this.stores.length || next.some((s, i) => s !== this.stores[i])) this.stores = next;
+    this.settle();
+  }
+
+  /** settle keeps the route on something that exists. */
+  private settle(): void {
+    const r = this.route;
+    if ((r.page === "thread" || r.page === "project") && !this.stores.some((s) => s.id === r.env)) this.go({ page: "home" }, true);
+    else this.show(r);
+  }
+
+  store(id: string): EnvironmentStore | undefined {
+    return this.stores.find((s) => s.id === id);
+  }
+
+  go(r: Route, replace = false): void {
+    const path = routePath(r);
+    if (replace) history.replaceState(null, "", path);
+    else if (path !== location.pathname) history.pushState(null, "", path);
+    this.show(r);
+  }
+
+  private show(r: Route): void {
+    this.route = r;
+    const env = r.page === "thread" ? this.store(r.env) : undefined;
+    if (r.page === "thread" && env && this.thread?.id === r.thread && this.thread.env === env) return;
+    this.thread?.close();
+    this.thread = undefined;
+    if (r.page === "thread" && env) {
+      this.thread = new ThreadStore(env, r.thread);
+      this.thread.open();
+    }
+  }
+
+  private call<T>(method: string, params: unknown, timeoutMillis = 30_000): Promise<T> {
+    return this.session!.caller.call<T>("", method, params, { commandId: newCommandId(), timeoutMillis });
+  }
+
+  /** changeMode answers when the change has ended, for good or not; the topic tells of its phases. */
+  async changeMode(to: ModeConfig): Promise<ModeChange> {
+    const change = await this.call<ModeChange>(MethodModeChange, to, 0);
+    if (change.phase === "done" && this.environments) {
+      // The main side has confirmed: the choice shows it even when the event is still on its way.
+      this.environments = { ...this.environments, config: { ...this.environments.config, mode: change.to.mode, distro: change.to.distro } };
+    }
+    return change;
+  }
+  cancelMode(): Promise<void> {
+    return this.call(MethodModeCancel, {});
+  }
+  dismissMode(): Promise<void> {
+    return this.call(MethodModeDismiss, {});
+  }
+  startEnvironment(id: string): Promise<Environment> {
+    return this.call(MethodEnvironmentStart, { id }, 120_000);
+  }
+  async rescan(): Promise<void> {
+    const wsl = await this.call<WSL>(MethodDistrosRescan, {}, 60_000);
+    if (this.environments && wsl) this.environments = { ...this.environments, wsl };
+  }
+
+  /** unseen tells a finished thread that nobody has looked at since. */
+  unseen(env: string, t: Thread): boolean {
+    const r = this.route;
+    if (r.page === "thread" && r.env === env && r.thread === t.id) return false;
+    return (this.seen[`${env} ${t.id}`] ?? 0) < t.updatedAt;
+  }
+  markSeen(env: string, t: Thread): void {
+    const key = `${env} ${t.id}`;
+    if ((this.seen[key] ?? 0) >= t.updatedAt) return;
+    this.seen = { ...this.seen, [key]: t.updatedAt };
+    kept.set("seen", JSON.stringify(this.seen));
+  }
+}
+
+function belongs(e: Environment, all: Environments | undefined): boolean {
+  const mode = all?.config.mode;
+  const local = e.id === "local";
+  return mode === "both" || (mode === "wsl-only" ? !local : local);
+}
+
+export type { ApiError };
+
+export const app = new App();

@@ -1,0 +1,115 @@
+// The page's way to the desktop: sign-in with the launch code and calls over
+// HTTP. The token lives in sessionStorage and in this module, never in a URL.
+import type { LaunchExchange, Session } from "../api/types.gen";
+import { CallError, apiError, isApiError, isUnauthorized, toApiError } from "./errors";
+
+const tokenKey = "catamaran.token";
+
+export interface Place {
+  hash: string;
+  pathname: string;
+  search: string;
+}
+
+export interface SignInHost {
+  location: Place;
+  storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
+  /** Takes the code out of the address bar and the history. */
+  replaceURL(url: string): void;
+  fetch: typeof fetch;
+}
+
+export type SignIn = { kind: "token"; token: string } | { kind: "none" } | { kind: "refused"; reason: string; hint: string };
+
+/**
+ * signIn spends the launch code of the fragment, or falls back to the token
+ * this tab already has. The fragment is gone before the request is made, so a
+ * reload never sends a used code.
+ */
+export async function signIn(h: SignInHost): Promise<SignIn> {
+  const kept = h.storage.getItem(tokenKey);
+  const code = new URLSearchParams(h.location.hash.replace(/^#/, "")).get("code");
+  if (!code) return kept ? { kind: "token", token: kept } : { kind: "none" };
+  h.replaceURL(h.location.pathname + h.location.search);
+  try {
+    const body: LaunchExchange = { code };
+    const s = await readJSON<Session>(await h.fetch("/api/session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+    h.storage.setItem(tokenKey, s.token);
+    return { kind: "token", token: s.token };
+  } catch (e) {
+    if (kept) return { kind: "token", token: kept };
+    const err = toApiError(e);
+    return { kind: "refused", reason: err.message, hint: err.hint ?? "" };
+  }
+}
+
+export function forgetToken(storage: Pick<Storage, "removeItem">): void {
+  storage.removeItem(tokenKey);
+}
+
+async function readJSON<T>(res: Response): Promise<T> {
+  let body: unknown;
+  try {
+    body = await res.json();
+  } catch {
+    body = undefined;
+  }
+  if (res.ok) return body as T;
+  const inner = (body as { error?: unknown } | undefined)?.error;
+  const err = isApiError(body) ? body : isApiError(inner) ? inner : apiError(res.status === 401 ? "unauthorized" : "internal", `The app answered ${res.status}.`);
+  throw new CallError(err, res.status);
+}
+
+export interface CallOptions {
+  /** Same id, same answer: makes a retry of a command safe. */
+  commandId?: string;
+  /** 0 waits as long as the server does. */
+  timeoutMillis?: number;
+  signal?: AbortSignal;
+}
+
+/** Caller makes calls with one token; onUnauthorized ends the session. */
+export class Caller {
+  constructor(
+    readonly token: string,
+    private readonly onUnauthorized: () => void,
+    private readonly fetcher: typeof fetch = (...a) => fetch(...a),
+  ) {}
+
+  async call<T>(base: string, method: string, params: unknown, o: CallOptions = {}): Promise<T> {
+    const headers: Record<string, string> = { "Content-Type": "application/json", Authorization: `Bearer ${this.token}` };
+    if (o.commandId) headers["Catamaran-Command"] = o.commandId;
+    const signals: AbortSignal[] = [];
+    const millis = o.timeoutMillis ?? 30_000;
+    if (millis > 0) signals.push(AbortSignal.timeout(millis));
+    if (o.signal) signals.push(o.signal);
+    try {
+      const res = await this.fetcher(`${base}/api/call/${method}`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(params ?? {}),
+        signal: signals.length ? AbortSignal.any(signals) : null,
+      });
+      return await readJSON<T>(res);
+    } catch (e) {
+      if (e instanceof CallError) {
+        if (e.status === 401 && isUnauthorized(e.error)) this.onUnauthorized();
+        throw e;
+      }
+      if (e instanceof DOMException && e.name === "TimeoutError") {
+        throw new CallError(apiError("timeout", "The app did not answer in time.", "Try again; nothing is lost."));
+      }
+      if (e instanceof DOMException && e.name === "AbortError") throw new CallError(apiError("cancelled", "Cancelled."));
+      throw new CallError(apiError("unavailable", "The app can't be reached.", "The page reconnects by itself once the app runs again."));
+    }
+  }
+}
+
+/** environmentBase is the route of an environment's backend behind the door. */
+export function environmentBase(id: string): string {
+  return `/e/${encodeURIComponent(id)}`;
+}
+
+export function newCommandId(): string {
+  return crypto.randomUUID();
+}

@@ -1,0 +1,210 @@
+// One environment as the page holds it: what the desktop says of it, the
+// socket to its backend while there is one, its projects and threads. Without
+// a live backend nothing is requested; the last known projects stay visible.
+import type { Agent, Agents, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
+import { MethodAgentList, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadRename, TopicShell } from "../api/types.gen";
+import { kept } from "../platform";
+import type { CallOptions, Caller } from "./door";
+import { newCommandId } from "./door";
+import { CallError, apiError, toApiError } from "./errors";
+import { type ShellState, emptyShell, reduceShell } from "./reduce";
+import { type LinkState, Socket, type SocketHost, type Topic, socketURL } from "./socket";
+import { isLive } from "./words";
+
+interface Cache {
+  environmentId: string;
+  projects: Project[];
+  threads: Thread[];
+}
+
+const cachedThreads = 200;
+
+export interface Session {
+  caller: Caller;
+  onUnauthorized(): void;
+  socketHost?: SocketHost;
+}
+
+export class EnvironmentStore {
+  info = $state.raw<Environment>() as Environment;
+  shell = $state.raw<ShellState>(emptyShell);
+  link = $state<LinkState>("off");
+  synchronized = $state(false);
+  /** The shell on screen is from an earlier connection. */
+  cached = $state(false);
+  descriptor = $state.raw<Descriptor | undefined>(undefined);
+  agents = $state.raw<Agent[] | undefined>(undefined);
+  agentsError = $state.raw<ApiError | undefined>(undefined);
+  live = $derived(isLive(this.info.state));
+  /** Calls can be made now. */
+  usable = $derived(this.live && this.synchronized && this.link === "open");
+
+  private socket: Socket | undefined;
+  private topics = new Map<Topic, (() => void) | undefined>();
+  private identity = "";
+  private cacheTimer: ReturnType<typeof setTimeout> | undefined;
+  private agentsAsked: Promise<void> | undefined;
+
+  constructor(
+    info: Environment,
+    readonly base: string,
+    private readonly session: Session,
+  ) {
+    this.info = info;
+    const c = kept.json<Cache>(this.cacheKey);
+    if (c && Array.isArray(c.projects) && Array.isArray(c.threads)) {
+      this.shell = { projects: c.projects, threads: c.threads, seq: undefined };
+      this.cached = true;
+    }
+    this.subscribe({
+      topic: TopicShell,
+      cursor: () => this.shell.seq,
+      frame: (f) => {
+        this.shell = reduceShell(this.shell, f);
+        if (f.type === "snapshot") this.cached = false;
+        if (f.type === "synchronized") this.synchronized = true;
+        this.saveSoon();
+      },
+    });
+    this.follow();
+  }
+
+  get id(): string {
+    return this.info.id;
+  }
+
+  private get cacheKey(): string {
+    return `shell.${this.info.id}`;
+  }
+
+  update(info: Environment): void {
+    this.info = info;
+    this.follow();
+  }
+
+  private follow(): void {
+    if (isLive(this.info.state)) this.connect();
+    else this.disconnect();
+  }
+
+  private connect(): void {
+    if (this.socket) return;
+    this.socket = new Socket({
+      url: socketURL(this.base),
+      token: this.session.caller.token,
+      host: this.session.socketHost,
+      onState: (s) => {
+        this.link = s;
+        if (s !== "open") this.synchronized = false;
+      },
+      onWelcome: (f) => this.welcome(f.descriptor),
+      onUnauthorized: () => this.session.onUnauthorized(),
+    });
+    for (const t of this.topics.keys()) this.topics.set(t, this.socket.subscribe(t));
+    this.socket.start();
+  }
+
+  /** A new process may have lost live text; another identity has other threads. Both get snapshots. */
+  private welcome(d: Descriptor | undefined): void {
+    if (!d) return;
+    const identity = `${d.environmentId} ${d.started} ${d.pid}`;
+    if (this.identity && this.identity !== identity) {
+      this.socket?.forgetCursors();
+      this.agents = undefined;
+      this.agentsAsked = undefined;
+    }
+    if (this.descriptor && this.descriptor.environmentId !== d.environmentId) this.shell = emptyShell;
+    this.identity = identity;
+    this.descriptor = d;
+  }
+
+  private disconnect(): void {
+    this.socket?.stop();
+    this.socket = undefined;
+    this.link = "off";
+    this.synchronized = false;
+    for (const t of this.topics.keys()) this.topics.set(t, undefined);
+    if (this.shell.seq !== undefined) {
+      this.cached = true;
+      // The next backend may be another one; it is asked for everything.
+      this.shell = { ...this.shell, seq: undefined };
+    }
+  }
+
+  close(): void {
+    this.disconnect();
+    clearTimeout(this.cacheTimer);
+  }
+
+  poke(): void {
+    this.socket?.poke();
+  }
+
+  subscribe(t: Topic): () => void {
+    this.topics.set(t, this.socket?.subscribe(t));
+    return () => {
+      this.topics.get(t)?.();
+      this.topics.delete(t);
+    };
+  }
+
+  private saveSoon(): void {
+    if (this.cacheTimer !== undefined) return;
+    this.cacheTimer = setTimeout(() => {
+      this.cacheTimer = undefined;
+      const threads = this.shell.threads.slice().sort((a, b) => b.updatedAt - a.updatedAt);
+      const c: Cache = { environmentId: this.descriptor?.environmentId ?? "", projects: this.shell.projects, threads: threads.slice(0, cachedThreads) };
+      kept.set(this.cacheKey, JSON.stringify(c));
+    }, 500);
+  }
+
+  call<T>(method: string, params: unknown, o: CallOptions = {}): Promise<T> {
+    if (!this.live) {
+      return Promise.reject(new CallError(apiError("environment_not_running", `${this.info.name} is not running.`, "Wait until it is ready, or start it in Settings.")));
+    }
+    return this.session.caller.call<T>(this.base, method, params, o);
+  }
+
+  /** loadAgents asks once for each backend, and again with rescan. */
+  loadAgents(rescan = false): Promise<void> {
+    if (!this.live) return Promise.resolve();
+    if (!this.agentsAsked || rescan) {
+      this.agentsError = undefined;
+      this.agentsAsked = this.call<Agents>(MethodAgentList, { rescan }, { timeoutMillis: 60_000 })
+        .then((r) => {
+          this.agents = r.agents ?? [];
+        })
+        .catch((e: unknown) => {
+          this.agentsError = toApiError(e);
+          this.agentsAsked = undefined;
+        });
+    }
+    return this.agentsAsked;
+  }
+
+  agentName(id: string): string {
+    return this.agents?.find((a) => a.id === id)?.name ?? id;
+  }
+
+  addProject(path: string): Promise<Project> {
+    return this.call(MethodProjectAdd, { path }, { commandId: newCommandId() });
+  }
+  removeProject(projectId: string): Promise<void> {
+    return this.call(MethodProjectRemove, { projectId }, { commandId: newCommandId() });
+  }
+  folder(path: string, hidden: boolean): Promise<Folder> {
+    return this.call(MethodFolderList, { path, hidden });
+  }
+  createThread(r: ThreadCreate): Promise<Thread> {
+    return this.call(MethodThreadCreate, r, { commandId: newCommandId() });
+  }
+  renameThread(threadId: string, title: string): Promise<Thread> {
+    return this.call(MethodThreadRename, { threadId, title }, { commandId: newCommandId() });
+  }
+  archiveThread(threadId: string, archived: boolean): Promise<Thread> {
+    return this.call(MethodThreadArchive, { threadId, archived }, { commandId: newCommandId() });
+  }
+  deleteThread(threadId: string): Promise<void> {
+    return this.call(MethodThreadDelete, { threadId }, { commandId: newCommandId() });
+  }
+}

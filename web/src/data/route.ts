@@ -1,0 +1,37 @@
+// Addresses of the page. The environment is part of every one of them, so a
+// link means the same after a mode change.
+export type Route =
+  | { page: "home" }
+  | { page: "thread"; env: string; thread: string }
+  | { page: "project"; env: string; project: string }
+  | { page: "settings"; section: "environments" | "appearance" | "about" };
+
+export function parseRoute(pathname: string): Route {
+  const parts = pathname.split("/").filter(Boolean).map(decode);
+  const [head, a, b] = parts;
+  if (head === "t" && a && b) return { page: "thread", env: a, thread: b };
+  if (head === "p" && a && b) return { page: "project", env: a, project: b };
+  if (head === "settings") return { page: "settings", section: a === "appearance" || a === "about" ? a : "environments" };
+  return { page: "home" };
+}
+
+export function routePath(r: Route): string {
+  switch (r.page) {
+    case "thread":
+      return `/t/${encodeURIComponent(r.env)}/${encodeURIComponent(r.thread)}`;
+    case "project":
+      return `/p/${encodeURIComponent(r.env)}/${encodeURIComponent(r.project)}`;
+    case "settings":
+      return `/settings/${r.section}`;
+    default:
+      return "/";
+  }
+}
+
+function decode(s: string): string {
+  try {
+    return decodeURIComponent(s);
+  } catch {
+    return s;
+  }
+}

@@ -1,0 +1,261 @@
+// One WebSocket that stays up: hello with the token, subscriptions that resume
+// after their cursor, back-off with jitter, a heartbeat. It never replays a
+// command; commands go over HTTP with a command id.
+import type { ClientFrame, Error as ApiError, ServerFrame } from "../api/types.gen";
+import { isUnauthorized } from "./errors";
+
+export type LinkState = "off" | "connecting" | "open" | "waiting";
+
+/** A Topic consumes the frames of one subscription. */
+export interface Topic {
+  topic: string;
+  /** The last sequence number applied, or undefined to ask for a snapshot. */
+  cursor(): number | undefined;
+  /** Returns "again" when a frame is missing: a snapshot is asked for. */
+  frame(f: ServerFrame): void | "again";
+  /** The server refused the subscription for good. */
+  failed?(e: ApiError): void;
+}
+
+export interface SocketHost {
+  open(url: string): WebSocketLike;
+  setTimeout(f: () => void, millis: number): unknown;
+  clearTimeout(t: unknown): void;
+  random(): number;
+}
+
+export interface WebSocketLike {
+  send(data: string): void;
+  close(code?: number): void;
+  onopen: (() => void) | null;
+  onmessage: ((e: { data: unknown }) => void) | null;
+  onclose: ((e: { code: number }) => void) | null;
+  onerror: (() => void) | null;
+}
+
+export interface SocketOptions {
+  url: string;
+  token: string;
+  onState(state: LinkState): void;
+  onWelcome?(f: ServerFrame): void;
+  onUnauthorized(): void;
+  host?: SocketHost;
+}
+
+const browserHost: SocketHost = {
+  open: (url) => new WebSocket(url) as unknown as WebSocketLike,
+  setTimeout: (f, ms) => setTimeout(f, ms),
+  clearTimeout: (t) => clearTimeout(t as ReturnType<typeof setTimeout>),
+  random: Math.random,
+};
+
+const firstDelay = 200;
+const maxDelay = 8_000;
+const connectMillis = 10_000;
+const quietMillis = 25_000;
+const pongMillis = 10_000;
+/** Close code of a policy violation: the server did not take the token. */
+const closedUnauthorized = 1008;
+
+/** backoff returns the wait before attempt n (0 first), with a fifth of jitter. */
+export function backoff(n: number, random: number): number {
+  return Math.min(maxDelay, firstDelay * 2 ** Math.min(n, 10)) * (0.8 + 0.4 * random);
+}
+
+interface Subscription {
+  id: string;
+  topic: Topic;
+  fresh: boolean;
+  retries: number;
+  timer: unknown;
+}
+
+export class Socket {
+  private ws: WebSocketLike | null = null;
+  private subs = new Map<string, Subscription>();
+  private next = 1;
+  private attempt = 0;
+  private timer: unknown = null;
+  private heart: unknown = null;
+  private welcomed = false;
+  private running = false;
+  private readonly host: SocketHost;
+
+  constructor(private readonly o: SocketOptions) {
+    this.host = o.host ?? browserHost;
+  }
+
+  start(): void {
+    if (this.running) return;
+    this.running = true;
+    this.attempt = 0;
+    this.connect();
+  }
+
+  stop(): void {
+    this.running = false;
+    this.clearTimers();
+    this.drop();
+    this.o.onState("off");
+  }
+
+  /** poke reconnects at once when the socket is waiting: the network or the window came back. */
+  poke(): void {
+    if (!this.running || this.ws) return;
+    this.attempt = 0;
+    this.connect();
+  }
+
+  subscribe(topic: Topic): () => void {
+    const s: Subscription = { id: `s${this.next++}`, topic, fresh: false, retries: 0, timer: null };
+    this.subs.set(s.id, s);
+    if (this.welcomed) this.sendSubscribe(s);
+    return () => {
+      if (!this.subs.delete(s.id)) return;
+      this.host.clearTimeout(s.timer);
+      if (this.welcomed) this.send({ type: "unsubscribe", id: s.id });
+    };
+  }
+
+  /** forgetCursors makes every subscription ask for a snapshot: the backend is another one now. */
+  forgetCursors(): void {
+    for (const s of this.subs.values()) s.fresh = true;
+  }
+
+  private connect(): void {
+    this.clearTimers();
+    this.o.onState("connecting");
+    let ws: WebSocketLike;
+    try {
+      ws = this.host.open(this.o.url);
+    } catch {
+      this.wait();
+      return;
+    }
+    this.ws = ws;
+    ws.onopen = () => this.send({ type: "hello", token: this.o.token });
+    ws.onmessage = (e) => {
+      if (this.ws === ws) this.receive(String(e.data));
+    };
+    ws.onerror = () => {};
+    ws.onclose = (e) => {
+      if (this.ws !== ws) return;
+      const before = !this.welcomed;
+      this.ws = null;
+      this.welcomed = false;
+      if (before && e.code === closedUnauthorized) this.unauthorized();
+      else this.wait();
+    };
+    this.timer = this.host.setTimeout(() => this.lost(), connectMillis);
+  }
+
+  private wait(): void {
+    this.clearTimers();
+    if (!this.running) return;
+    this.o.onState("waiting");
+    this.timer = this.host.setTimeout(() => this.connect(), backoff(this.attempt++, this.host.random()));
+  }
+
+  private lost(): void {
+    this.drop();
+    this.wait();
+  }
+
+  /** The same token would be refused again: no reconnect. */
+  private unauthorized(): void {
+    this.stop();
+    this.o.onUnauthorized();
+  }
+
+  private drop(): void {
+    const ws = this.ws;
+    this.ws = null;
+    this.welcomed = false;
+    for (const s of this.subs.values()) this.host.clearTimeout(s.timer);
+    if (ws) {
+      ws.onclose = null;
+      ws.onmessage = null;
+      ws.close();
+    }
+  }
+
+  private clearTimers(): void {
+    this.host.clearTimeout(this.timer);
+    this.host.clearTimeout(this.heart);
+    this.timer = this.heart = null;
+  }
+
+  private send(f: ClientFrame): void {
+    this.ws?.send(JSON.stringify(f));
+  }
+
+  private beat(): void {
+    this.host.clearTimeout(this.heart);
+    this.heart = this.host.setTimeout(() => {
+      this.send({ type: "ping" });
+      this.heart = this.host.setTimeout(() => this.lost(), pongMillis);
+    }, quietMillis);
+  }
+
+  private receive(data: string): void {
+    let f: ServerFrame;
+    try {
+      f = JSON.parse(data) as ServerFrame;
+    } catch {
+      return;
+    }
+    this.beat();
+    if (f.type === "welcome") {
+      this.host.clearTimeout(this.timer);
+      this.welcomed = true;
+      this.attempt = 0;
+      this.o.onWelcome?.(f);
+      this.o.onState("open");
+      for (const s of this.subs.values()) this.sendSubscribe(s);
+      return;
+    }
+    if (f.type === "error" && !f.id) {
+      if (f.error && isUnauthorized(f.error)) this.unauthorized();
+      return;
+    }
+    const s = f.id ? this.subs.get(f.id) : undefined;
+    if (!s) return;
+    if (f.type === "error") this.refused(s, f.error);
+    else if (f.type === "resync" || s.topic.frame(f) === "again") this.again(s);
+    else if (f.type === "synchronized") s.retries = 0;
+  }
+
+  private sendSubscribe(s: Subscription): void {
+    const after = s.fresh ? undefined : s.topic.cursor();
+    s.fresh = false;
+    this.send(after === undefined ? { type: "subscribe", id: s.id, topic: s.topic.topic } : { type: "subscribe", id: s.id, topic: s.topic.topic, after });
+  }
+
+  /** again subscribes under a new id, so that late frames of the old one are dropped. */
+  private again(s: Subscription): void {
+    this.send({ type: "unsubscribe", id: s.id });
+    this.subs.delete(s.id);
+    s.id = `s${this.next++}`;
+    s.fresh = true;
+    this.subs.set(s.id, s);
+    this.sendSubscribe(s);
+  }
+
+  private refused(s: Subscription, e: ApiError | undefined): void {
+    const retry = !e || e.retryable || e.code === "not_ready" || e.code === "unavailable" || e.code === "timeout";
+    if (!retry) {
+      s.topic.failed?.(e);
+      return;
+    }
+    s.timer = this.host.setTimeout(
+      () => {
+        if (this.welcomed && this.subs.get(s.id) === s) this.sendSubscribe(s);
+      },
+      backoff(s.retries++, this.host.random()),
+    );
+  }
+}
+
+export function socketURL(base: string): string {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${base}/ws`;
+}

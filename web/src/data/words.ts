@@ -1,0 +1,138 @@
+// The words and figures on screen, in one place so that they stay the same everywhere.
+import type { Approval, Environment, EnvironmentState, PermissionMode, Thread, Usage } from "../api/types.gen";
+
+export type Tone = "quiet" | "busy" | "wait" | "good" | "bad";
+
+export interface Status {
+  key: "new" | "working" | "waiting" | "done" | "interrupted" | "failed" | "queued" | "stopping";
+  word: string;
+  tone: Tone;
+}
+
+export function threadStatus(t: Pick<Thread, "state" | "stopping">): Status {
+  if (t.stopping) return { key: "stopping", word: "Stopping", tone: "busy" };
+  switch (t.state) {
+    case "running":
+      return { key: "working", word: "Working", tone: "busy" };
+    case "waiting":
+      return { key: "waiting", word: "Waiting for approval", tone: "wait" };
+    case "completed":
+      return { key: "done", word: "Done", tone: "good" };
+    case "interrupted":
+      return { key: "interrupted", word: "Interrupted", tone: "wait" };
+    case "failed":
+      return { key: "failed", word: "Failed", tone: "bad" };
+    case "queued":
+      return { key: "queued", word: "Queued", tone: "quiet" };
+    default:
+      return { key: "new", word: "New", tone: "quiet" };
+  }
+}
+
+export function isLive(state: EnvironmentState): boolean {
+  return state === "ready" || state === "degraded";
+}
+
+export function isBooting(state: EnvironmentState): boolean {
+  return state === "resolving" || state === "staging" || state === "starting" || state === "backoff";
+}
+
+export function environmentTone(state: EnvironmentState): Tone {
+  if (state === "ready") return "good";
+  if (state === "degraded") return "wait";
+  if (state === "failed") return "bad";
+  return state === "off" ? "quiet" : "busy";
+}
+
+const stateWords: Record<EnvironmentState, string> = {
+  off: "Off",
+  resolving: "Looking for the distro",
+  staging: "Copying the backend",
+  starting: "Starting",
+  ready: "Ready",
+  degraded: "Ready, with problems",
+  stopping: "Stopping",
+  backoff: "Trying again shortly",
+  failed: "Failed",
+};
+
+export function environmentWord(e: Pick<Environment, "state" | "stage">): string {
+  if (isBooting(e.state) && e.stage) return capital(e.stage);
+  return stateWords[e.state] ?? e.state;
+}
+
+export const permissionWords: Record<PermissionMode, { name: string; about: string }> = {
+  supervised: { name: "Supervised", about: "Asks before commands and edits" },
+  "accept-edits": { name: "Accept edits", about: "Edits files, asks before commands" },
+  full: { name: "Full access", about: "Runs anything without asking" },
+};
+
+/** duration says milliseconds in words: "2.5 s", "1 min 4 s", "2 h 5 min". */
+export function duration(millis: number): string {
+  const ms = Math.max(0, millis);
+  if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  const s = Math.floor(ms / 1000);
+  if (s < 60) return `${s} s`;
+  const m = Math.floor(s / 60);
+  if (m < 60) return `${m} min ${s % 60} s`;
+  return `${Math.floor(m / 60)} h ${m % 60} min`;
+}
+
+/** age is short enough for the edge of a list row. */
+export function age(at: number, now: number): string {
+  const s = Math.max(0, Math.floor((now - at) / 1000));
+  if (s < 60) return "now";
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h`;
+  if (s < 86_400 * 30) return `${Math.floor(s / 86_400)} d`;
+  return new Date(at).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+}
+
+export function count(n: number): string {
+  if (n < 1000) return String(n);
+  if (n < 99_950) return `${(n / 1000).toFixed(1).replace(/\.0$/, "")}k`;
+  return n < 999_500 ? `${Math.round(n / 1000)}k` : `${(n / 1_000_000).toFixed(1).replace(/\.0$/, "")}M`;
+}
+
+export function tokens(u: Usage | undefined): string {
+  const n = (u?.inputTokens ?? 0) + (u?.outputTokens ?? 0);
+  return n > 0 ? `${count(n)} tokens` : "";
+}
+
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+export function capital(s: string): string {
+  return s.charAt(0).toUpperCase() + s.slice(1);
+}
+
+/** approvalRecord says what was decided, for the line that stays in the log. */
+export function approvalRecord(a: Approval): { verb: string; tone: Tone; how: string } {
+  const name = a.options?.find((o) => o.id === a.chosenId)?.name ?? "";
+  // "Declined: Decline" says nothing twice.
+  const chosen = /^(approve|allow|decline|reject|deny|yes|no)$/i.test(name) ? "" : name;
+  switch (a.state) {
+    case "approved":
+      return { verb: "Approved", tone: "good", how: chosen };
+    case "declined":
+      return { verb: "Declined", tone: "bad", how: chosen };
+    case "cancelled":
+      return { verb: "Not answered", tone: "quiet", how: "the turn was cancelled" };
+    case "expired":
+      return { verb: "Expired", tone: "quiet", how: "the agent is gone" };
+    default:
+      return { verb: "Waiting for you", tone: "wait", how: "" };
+  }
+}
+
+/** inside says where, after "a folder" or "found": "on this computer", "in Ubuntu (WSL)". */
+export function inside(e: Pick<Environment, "id" | "name">): string {
+  return e.id === "local" && /^this /i.test(e.name) ? `on ${e.name.charAt(0).toLowerCase()}${e.name.slice(1)}` : `in ${e.name}`;
+}
+
+/** splitPath splits a path of either system into folder and name. */
+export function splitPath(path: string): { dir: string; name: string } {
+  const at = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  return { dir: path.slice(0, at + 1), name: path.slice(at + 1) };
+}

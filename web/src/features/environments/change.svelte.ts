@@ -1,0 +1,93 @@
+// A mode change as the page walks through it: asked, running, waiting for the
+// new primary's threads, failed. What the desktop reports wins over what was
+// asked here, so a reload in the middle shows the same dialog.
+import type { Error as ApiError, ModeChange, ModeConfig } from "../../api/types.gen";
+import { app } from "../../data/app.svelte";
+import { toApiError } from "../../data/errors";
+import { toasts } from "../../ui/toast.svelte";
+
+export type Stage = "none" | "confirm" | "running" | "syncing" | "failed";
+
+class Change {
+  proposal = $state.raw<ModeConfig | undefined>(undefined);
+  private asked = $state(false);
+  private settled = $state.raw<ModeChange | undefined>(undefined);
+  /** The call itself failed, e.g. a distro name that was refused. */
+  private refused = $state.raw<ApiError | undefined>(undefined);
+  cancelling = $state(false);
+
+  /** The change of the topic, or the answer of the call where that is newer. */
+  now = $derived.by(() => {
+    const live = app.environments?.change;
+    const own = this.settled;
+    if (own && (!live || live.id === own.id || live.startedAt < own.startedAt)) return own;
+    return live;
+  });
+
+  stage = $derived.by<Stage>(() => {
+    if (this.refused) return "failed";
+    const c = this.now;
+    if (c && c.phase !== "done" && c.phase !== "failed") return "running";
+    if (this.asked && !this.settled) return "running";
+    if (c?.phase === "failed") return "failed";
+    if (this.asked && this.settled?.phase === "done") return "syncing";
+    return this.proposal ? "confirm" : "none";
+  });
+
+  error = $derived(this.refused ?? this.now?.error);
+  target = $derived(this.stage === "confirm" ? this.proposal : (this.now?.to ?? this.proposal));
+
+  propose(to: ModeConfig): void {
+    this.clear();
+    this.proposal = to;
+  }
+
+  async start(): Promise<void> {
+    const to = this.proposal ?? this.now?.to;
+    if (!to) return;
+    this.asked = true;
+    this.settled = this.refused = undefined;
+    this.cancelling = false;
+    try {
+      const c = await app.changeMode(to);
+      if (c.phase === "failed" && c.error?.code === "cancelled" && c.rolledBack) {
+        toasts.say("Cancelled. Everything is as it was before.");
+        await this.dismiss();
+        return;
+      }
+      this.settled = c;
+    } catch (e) {
+      // A failed change may also come as the call's error; the topic then has the rest.
+      this.refused = this.now?.phase === "failed" ? undefined : toApiError(e);
+      this.asked = false;
+    }
+  }
+
+  async cancel(): Promise<void> {
+    this.cancelling = true;
+    try {
+      await app.cancelMode();
+    } catch (e) {
+      this.cancelling = false;
+      toasts.error(e);
+    }
+  }
+
+  async dismiss(): Promise<void> {
+    const failed = this.now?.phase === "failed";
+    this.clear();
+    if (!failed) return;
+    try {
+      await app.dismissMode();
+    } catch (e) {
+      toasts.error(e);
+    }
+  }
+
+  clear(): void {
+    this.proposal = this.settled = this.refused = undefined;
+    this.asked = this.cancelling = false;
+  }
+}
+
+export const change = new Change();
