@@ -195,11 +195,9 @@ func (f *fakeAgent) turn(role string, m fakeMessage) string {
 		return ""
 	case "files":
 		q := func(path string) string { b, _ := json.Marshal(path); return string(b) }
-		for _, path := range []string{filepath.Join(f.cwd, "new/inside.txt"), filepath.Join(f.cwd, "../outside.txt"), filepath.Join(f.cwd, "link/escaped.txt"), "relative.txt", f.cwd} {
-			f.ask("fs/write_text_file", fmt.Sprintf(`{"sessionId":"s1","path":%s,"content":"a\nb\nc\n"}`, q(path)))
-		}
-		f.ask("fs/read_text_file", fmt.Sprintf(`{"path":%s,"line":2,"limit":1}`, q(filepath.Join(f.cwd, "new/inside.txt"))))
-		f.ask("fs/read_text_file", `{"path":"/etc/passwd"}`)
+		path := q(filepath.Join(f.cwd, "inside.txt"))
+		f.ask("fs/write_text_file", fmt.Sprintf(`{"sessionId":"s1","path":%s,"content":"a"}`, path))
+		f.ask("fs/read_text_file", fmt.Sprintf(`{"path":%s}`, path))
 	case "exits":
 		f.say("bye")
 		fmt.Fprintln(os.Stderr, "fake: out of memory")
