@@ -38,7 +38,7 @@ type backend struct {
 	ended  chan struct{}
 }
 
-func newBackend(t *testing.T, token string) *backend {
+func newBackend(t testing.TB, token string) *backend {
 	t.Helper()
 	b := &backend{token: token, ended: make(chan struct{}, 8)}
 	mux := http.NewServeMux()
@@ -229,7 +229,7 @@ func (p *pool) Refused(id, token string) {
 
 // fixture is a running gateway over one backend.
 type fixture struct {
-	*testing.T
+	testing.TB
 	g    *Gateway
 	pool *pool
 	b    *backend
@@ -256,7 +256,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func options(t *testing.T, dir string, p *pool, log io.Writer) Options {
+func options(t testing.TB, dir string, p *pool, log io.Writer) Options {
 	t.Helper()
 	id, err := auth.LoadIdentity(dir)
 	if err != nil {
@@ -269,10 +269,10 @@ func options(t *testing.T, dir string, p *pool, log io.Writer) Options {
 	}
 }
 
-func start(t *testing.T, tune ...func(*Options)) *fixture {
+func start(t testing.TB, tune ...func(*Options)) *fixture {
 	t.Helper()
 	b := newBackend(t, "backend-token")
-	f := &fixture{T: t, pool: newPool(b), b: b, dir: t.TempDir(), log: &lockedBuffer{}}
+	f := &fixture{TB: t, pool: newPool(b), b: b, dir: t.TempDir(), log: &lockedBuffer{}}
 	o := options(t, f.dir, f.pool, f.log)
 	for _, fn := range tune {
 		fn(&o)
