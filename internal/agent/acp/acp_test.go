@@ -276,6 +276,21 @@ func TestStop(t *testing.T) {
 			t.Errorf("prompt = %q, %v", stop, err)
 		}
 	})
+	t.Run("a question after the interrupt is cancelled even with full access", func(t *testing.T) {
+		t.Parallel()
+		s := agenttest.Open(t, own(t, "late"), api.PermissionFull)
+		end := s.Start("go")
+		s.Wait(s.Ctx, t, "text", func(e agent.Event) bool { return e.Kind == agent.KindMessage })
+		if err := s.Session.Interrupt(s.Ctx); err != nil {
+			t.Fatal(err)
+		}
+		if stop, err := end(); err != nil || stop != agent.StopCancelled {
+			t.Errorf("prompt = %q, %v", stop, err)
+		}
+		if text := s.Text(agent.KindMessage); !strings.Contains(text, `{"outcome":{"outcome":"cancelled"}}`) {
+			t.Errorf("text = %q", text)
+		}
+	})
 	t.Run("an agent that ignores everything is ended by Close", func(t *testing.T) {
 		t.Parallel()
 		s := agenttest.Open(t, own(t, "stubborn"), api.PermissionSupervised)

@@ -190,6 +190,14 @@ func (f *fakeAgent) turn(role string, m fakeMessage) string {
 				return ""
 			}
 		}
+	case "late":
+		f.say("working")
+		for {
+			if c, _ := f.read(); c.Method == "session/cancel" {
+				f.ask("session/request_permission", `{"options":[{"optionId":"yes","kind":"allow_once"}]}`)
+				return "cancelled"
+			}
+		}
 	case "fails":
 		f.line(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"quota used up","data":{"details":"try tomorrow"}}}`, m.ID)
 		return ""

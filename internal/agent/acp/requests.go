@@ -100,21 +100,22 @@ func (s *session) ask(m jsonl.Message) {
 		s.emitLocked(s.t.asked(id, call)...)
 	}
 	a := s.t.approval(m.Method, p, call)
-	if option := s.automatic(a); option != "" {
-		s.respond(m.ID, selected(option))
-		return
-	}
+	option := s.automatic(a)
 	s.mu.Lock()
 	s.asked++
 	id := fmt.Sprintf("approval:%s-%d", s.t.nonce, s.asked)
-	// After an interrupt the protocol wants every question answered as cancelled.
+	// After an interrupt every question is answered as cancelled, whatever the mode.
 	late := s.prompting && s.interrupted
-	if !late {
+	if !late && option == "" {
 		s.approvals[id] = &approval{request: m.ID, options: a.Options}
 	}
 	s.mu.Unlock()
-	if late {
+	switch {
+	case late:
 		s.respond(m.ID, cancelled)
+		return
+	case option != "":
+		s.respond(m.ID, selected(option))
 		return
 	}
 	e := agent.Event{Kind: agent.KindApproval, ID: id, Approval: a}
