@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"catamaran/internal/agent"
@@ -38,6 +39,7 @@ type actor struct {
 	inbox   chan func()
 	wake    chan struct{}
 	ended   chan struct{}
+	failed  error // why it could not load; set before ended is closed
 
 	state   thread.State
 	resume  store.Resume
@@ -115,6 +117,9 @@ func (a *actor) gone() error {
 	if a.e.life.Err() != nil {
 		return store.ErrClosed
 	}
+	if a.failed != nil {
+		return fmt.Errorf("load the thread: %w", a.failed)
+	}
 	return &api.Error{Code: api.CodeNotFound, Message: "This thread does not exist (any more)."}
 }
 
@@ -141,7 +146,7 @@ func (a *actor) loop() {
 		delete(a.e.actors, a.id)
 		a.e.mu.Unlock()
 		if !errors.Is(err, store.ErrNotFound) {
-			a.e.log.Error("load thread", "thread", a.id, "error", err)
+			a.failed = err
 		}
 		return
 	}

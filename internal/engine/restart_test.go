@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -77,11 +78,14 @@ func TestDatabaseBlockedInATurn(t *testing.T) {
 	h := start(t, t.TempDir(), nil, nil)
 	th := h.thread()
 	c := h.follow(th.ID, nil)
-	turn := h.prompt(th.ID, "ask x;say one;start y ls;done y;say two")
-	c.until("the question", func() bool { return c.thread.State == api.TurnWaiting })
-	must[api.Item](t)(h.e.AnswerApproval(t.Context(), "", api.ApprovalAnswer{ThreadID: th.ID, ItemID: c.kind(api.ItemApproval)[0].ID, OptionID: "yes"}))
+	turn := h.prompt(th.ID, "say zero;gate;say one;start y ls;done y;say two")
+	c.until("the gate", func() bool { return len(c.kind(api.ItemAgentMessage)) > 0 })
 	release, err := storetest.Block(t.Context(), h.dir)
 	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if _, err := io.WriteString(h.d.procs[0].Stdin(), `{"type":"go"}`+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	// Longer than SQLite itself waits for a lock.
@@ -99,7 +103,7 @@ func TestDatabaseBlockedInATurn(t *testing.T) {
 	for _, m := range c.kind(api.ItemAgentMessage) {
 		said = append(said, m.Text)
 	}
-	if got := strings.Join(said, ","); got != "answered yes.one,two" || c.kind(api.ItemToolCall)[0].Tool.Status != api.ToolCompleted {
+	if got := strings.Join(said, ","); got != "zeroone,two" || c.kind(api.ItemToolCall)[0].Tool.Status != api.ToolCompleted {
 		t.Fatalf("said %s", got)
 	}
 	later := h.follow(th.ID, nil)
