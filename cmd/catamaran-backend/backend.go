@@ -22,8 +22,9 @@ import (
 	"catamaran/internal/server"
 )
 
-// maxDrain bounds the end: after it the process is gone, whatever still runs (W4.4).
-const maxDrain = 5 * time.Second
+// maxDrain bounds the end, so that the process is gone 5 s after its owner
+// (W4.4), whatever still runs.
+const maxDrain = 4500 * time.Millisecond
 
 // state is what a backend reads before it can say hello.
 type state struct {
