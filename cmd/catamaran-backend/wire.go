@@ -6,39 +6,35 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/engine"
 	"catamaran/internal/git"
+	"catamaran/internal/logfile"
 	"catamaran/internal/loginenv"
 )
 
-// openLog appends JSON lines to dir/backend.log. CATAMARAN_LOG wins over the
-// level the desktop asked for.
-func openLog(dir, level string) (*slog.Logger, io.Closer, error) {
+// openLog opens dir/logs/backend.log. CATAMARAN_LOG wins over the level the
+// desktop asked for; what the desktop forwards must not show in it.
+func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Closer, error) {
 	if own := os.Getenv("CATAMARAN_LOG"); own != "" {
 		level = own
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "backend.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	least, levelErr := logfile.Level(level)
+	f, err := logfile.Open(filepath.Join(dir, "logs", "backend.log"), logfile.Options{Level: least})
 	if err != nil {
 		return nil, nil, err
 	}
-	return slog.New(slog.NewJSONHandler(f, &slog.HandlerOptions{Level: parseLevel(level)})), f, nil
-}
-
-func parseLevel(s string) slog.Level {
-	switch strings.ToLower(s) {
-	case "debug":
-		return slog.LevelDebug
-	case "warn":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
+	for _, value := range forward {
+		logfile.Secret(value)
 	}
-	return slog.LevelInfo
+	log := slog.New(f.Handler())
+	if levelErr != nil {
+		log.Warn("log level", "err", levelErr.Error())
+	}
+	return log, f, nil
 }
 
 // newAgents makes the registry of agents: found in the person's login
