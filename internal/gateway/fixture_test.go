@@ -355,4 +355,3 @@ func errorCode(t *testing.T, body string) api.Code {
 	}
 	return e.Code
 }
-
