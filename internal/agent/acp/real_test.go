@@ -33,7 +33,7 @@ func real(t *testing.T, folder, program string, args ...string) agenttest.Target
 		Config: agent.Config{ID: program, Name: program, Path: path, Args: args},
 		Work:   "please do the tools", Stream: "please stream a lot",
 		Made: "made.txt", Wrote: "notes.md", WroteText: "written by the scripted model",
-		Timeout: 2 * time.Minute,
+		Timeout: 5 * time.Minute, // OpenCode starts in 2 s alone and in 10 s beside seven others
 	}
 }
 
