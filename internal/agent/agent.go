@@ -28,7 +28,8 @@ type OpenOptions struct {
 	// Resume is the cursor of an earlier Session ("" starts fresh). When the agent no
 	// longer knows it a fresh session is opened and Session.Resumed() is false.
 	Resume string
-	// Sink receives events in order, from one goroutine; a slow sink slows the agent.
+	// Sink receives events in order, never two at a time; a slow sink slows the agent.
+	// It must not call Prompt or Close.
 	Sink func(Event)
 }
 
@@ -38,6 +39,11 @@ type Config struct {
 	Path     string
 	Args     []string
 	Env      []string // added to OpenOptions.Env
+	// ModeEnv is added per permission mode, for agents that take their permissions
+	// from the environment and not from the protocol.
+	ModeEnv map[api.PermissionMode][]string
+	// SignIn is the command that signs in, for the hint of CodeAgentSignIn.
+	SignIn string
 }
 
 // Session is a live conversation with one agent process.
@@ -132,4 +138,9 @@ type Preset struct {
 	VersionArgs []string
 	Install     string
 	SignIn      string
+	// OldArgs are used instead of Args for versions before ArgsSince.
+	OldArgs   []string
+	ArgsSince string
+	// ModeEnv is handed on as Config.ModeEnv.
+	ModeEnv map[api.PermissionMode][]string
 }

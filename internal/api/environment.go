@@ -139,6 +139,12 @@ const (
 	MethodOpenPath         = "desktop.open"      // OpenPath -> OpenedPath
 )
 
+// Methods of the desktop's control endpoint only (the same user's terminal commands and a second start).
+const (
+	MethodLaunch   = "desktop.launch"   // Empty -> Launch; a fresh address that signs a page in
+	MethodActivate = "desktop.activate" // Empty -> Launch; opens or focuses a window
+)
+
 type EnvironmentRef struct {
 	ID string `json:"id"`
 }

@@ -78,6 +78,12 @@ type SessionExchange struct {
 	Credential string `json:"credential"`
 }
 
+// SessionRenew is the body of POST /api/session/renew: a token this backend signed, expired or not, that was not
+// revoked. The answer is a Session. The one-time credential is used up by then.
+type SessionRenew struct {
+	Token string `json:"token"`
+}
+
 // Session is a signed session token and its end.
 type Session struct {
 	Token         string `json:"token"`

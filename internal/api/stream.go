@@ -25,7 +25,7 @@ type ClientFrame struct {
 
 // ServerFrame is what a server sends.
 type ServerFrame struct {
-	// Type: welcome, result, error, snapshot, event, delta, synchronized, resync, pong.
+	// Type: welcome, result, error, snapshot, event, delta, synchronized, resync, pong, open.
 	Type string `json:"type"`
 	// ID of the call or of the subscription it belongs to.
 	ID string `json:"id,omitempty"`
@@ -38,6 +38,7 @@ type ServerFrame struct {
 	Shell        *ShellSnapshot  `json:"shell,omitempty"`
 	Thread       *ThreadSnapshot `json:"thread,omitempty"`
 	Environments *Environments   `json:"environments,omitempty"` // snapshot and event of topic environments
+	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project
 	Event        *Event          `json:"event,omitempty"`
 	Delta        *Delta          `json:"delta,omitempty"`
 }
@@ -58,6 +59,7 @@ const (
 	FrameSynchronized = "synchronized"
 	FrameResync       = "resync"
 	FramePong         = "pong"
+	FrameOpen         = "open" // gateway, topic environments: a path was opened from a terminal
 )
 
 // TopicShell is the stream of projects and thread heads; TopicEnvironments the

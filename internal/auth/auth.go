@@ -1,63 +1,102 @@
 // Package auth holds the keys to the doors: one-time codes, session tokens
 // signed with a backend's or a gateway's own key, the environment id, and the
-// Host and Origin checks every loopback door uses. It never logs a secret.
+// Host and Origin checks every loopback door uses. It never logs a secret, sets
+// no cookie and sends no CORS header; there is no way to switch it off. Packages
+// server and gateway call it.
+//
+// Invariants: a key never leaves its Identity; a code works once; every answer
+// that leaves through WriteError is an api.Error; comparisons of secrets take
+// the same time whatever they hold.
 package auth
 
 import (
-	"errors"
-	"net/http"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"sync"
 	"time"
 
 	"catamaran/internal/api"
 )
 
-var errSkeleton = errors.New("auth: not built yet")
-
-// Identity is a backend's or a gateway's identity, kept in its state folder.
-type Identity struct {
-	EnvironmentID string // UUID
-	key           []byte
+// NewToken returns 256 random bits, URL-safe.
+func NewToken() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails: the runtime ends the process instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// LoadIdentity reads dir/identity, or creates it (0600, O_EXCL, fsynced, folder 0700). Two
-// processes racing end with one identity.
-func LoadIdentity(dir string) (*Identity, error) { return nil, errSkeleton }
+// maxCodes bounds the codes alive at one time; the oldest gives way.
+const maxCodes = 64
 
-// Sign makes a session token that ends at expires.
-func (i *Identity) Sign(audience string, expires time.Time) string { return "" }
+// Codes are one-time credentials. Only their hashes are kept, so that neither a
+// memory dump of the table nor the time of a look-up tells a code.
+type Codes struct {
+	ttl time.Duration
 
-// Verify checks a token in constant time. Errors: *api.Error with CodeTokenMalformed, CodeTokenForeign, CodeTokenExpired or CodeTokenRevoked.
-func (i *Identity) Verify(token, audience string, now time.Time) error { return errSkeleton }
+	mu   sync.Mutex
+	live map[[sha256.Size]byte]time.Time // when each was issued
+}
 
-// Revoke makes one token invalid for the life of the process.
-func (i *Identity) Revoke(token string) {}
-
-// Codes are one-time credentials.
-type Codes struct{}
-
-// NewCodes makes a store in which a code dies at first use or after ttl.
-func NewCodes(ttl time.Duration) *Codes { return nil }
+// NewCodes makes a store in which a code dies at first use or after ttl. A ttl
+// of zero or less keeps codes until they are used.
+func NewCodes(ttl time.Duration) *Codes {
+	return &Codes{ttl: ttl, live: map[[sha256.Size]byte]time.Time{}}
+}
 
 // Issue makes a new code (256 bits, URL-safe).
-func (c *Codes) Issue() string { return "" }
+func (c *Codes) Issue() string {
+	code := NewToken()
+	c.Add(code)
+	return code
+}
 
-// Add registers a credential made elsewhere (the envelope's).
-func (c *Codes) Add(code string) {}
+// Add registers a credential made elsewhere (the envelope's). An empty one is ignored.
+func (c *Codes) Add(code string) {
+	if code == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.pruneLocked(now)
+	if len(c.live) >= maxCodes {
+		var oldest [sha256.Size]byte
+		var at time.Time
+		for k, t := range c.live {
+			if at.IsZero() || t.Before(at) {
+				oldest, at = k, t
+			}
+		}
+		delete(c.live, oldest)
+	}
+	c.live[sha256.Sum256([]byte(code))] = now
+}
 
 // Redeem uses a code up; *api.Error CodeUnauthorized when it is unknown, used or too old.
-func (c *Codes) Redeem(code string) error { return errSkeleton }
+func (c *Codes) Redeem(code string) error {
+	h := sha256.Sum256([]byte(code))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pruneLocked(time.Now())
+	if _, ok := c.live[h]; !ok {
+		return &api.Error{
+			Code:    api.CodeUnauthorized,
+			Message: "This sign-in code is unknown, was used before, or is too old.",
+			Hint:    "Open Catamaran again to get a new one.",
+		}
+	}
+	delete(c.live, h)
+	return nil
+}
 
-// NewToken returns 256 random bits, URL-safe.
-func NewToken() string { return "" }
-
-// Door wraps a handler with the Host allow-list (127.0.0.1, localhost, [::1] with the given port) on every
-// request and the Origin allow-list on everything but plain GETs of assets; failures are answered with an api.Error.
-func Door(next http.Handler, port int) http.Handler { return next }
-
-// Bearer returns the token of the Authorization header, "" without one.
-func Bearer(r *http.Request) string { return "" }
-
-// WriteError answers with err as JSON and the status that fits its code.
-func WriteError(w http.ResponseWriter, err error) {}
-
-var _ = api.CodeInternal
+func (c *Codes) pruneLocked(now time.Time) {
+	if c.ttl <= 0 {
+		return
+	}
+	for k, t := range c.live {
+		if now.Sub(t) > c.ttl {
+			delete(c.live, k)
+		}
+	}
+}

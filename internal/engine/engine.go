@@ -3,18 +3,28 @@
 // commands go through pure decisions (package thread), are stored as events
 // (package store), and reach subscribers in order. It serves no HTTP; package
 // server calls it.
+//
+// Invariants: a thread's goroutine never waits for an agent, a checkpoint or a
+// subscriber; whatever may block runs in its own goroutine with a deadline and
+// comes back as a message that is dropped when it is about an attempt that is over.
 package engine
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
+	"catamaran/internal/store"
+	"catamaran/internal/thread"
 )
-
-var errSkeleton = errors.New("engine: not built yet")
 
 // Options of an engine.
 type Options struct {
@@ -25,8 +35,13 @@ type Options struct {
 	Agents Agents
 	// Checkpoints snapshots a project before and after a turn; nil means none.
 	Checkpoints Checkpoints
-	// Phase is told of every phase change.
+	// Git tells whether a folder is in a Git working tree, and its branch; nil means never.
+	Git func(ctx context.Context, dir string) (isRepo bool, branch string)
+	// Phase is told of every phase change: with failed the reason, with ready what people
+	// should be told all the same (Notice), or nil.
 	Phase func(api.Phase, *api.Error)
+	// Now is the clock of what is stored; nil means the system's.
+	Now func() time.Time
 }
 
 // Agents is what the engine needs of the registry.
@@ -46,73 +61,283 @@ type Checkpoints interface {
 	Forget(ctx context.Context, dir, threadID string) error
 }
 
+// timing is every wait of the engine; tests shorten it.
+type timing struct {
+	flush      time.Duration // coalescing of deltas (A3.1: 30-60 ms)
+	save       time.Duration // how often the text of streamed items is kept
+	interrupt  time.Duration // after asking the agent to stop
+	close      time.Duration // bound on ending an agent process by its own ladder
+	open       time.Duration // bound on starting an agent
+	grace      time.Duration // for the prompt's own error after its process ended
+	checkpoint time.Duration
+	idle       time.Duration // of an agent process without a turn (A2.8)
+	shutdown   time.Duration // for all agents together
+	call       time.Duration // for Git, agents and diffs asked by a command
+}
+
+var defaultTiming = timing{
+	flush: 40 * time.Millisecond, save: time.Second, interrupt: 5 * time.Second, close: 8 * time.Second,
+	open: 90 * time.Second, grace: 2 * time.Second, checkpoint: 30 * time.Second, idle: 30 * time.Minute,
+	shutdown: 4 * time.Second, call: 30 * time.Second,
+}
+
 // Engine is safe for concurrent use.
-type Engine struct{}
+type Engine struct {
+	o   Options
+	log *slog.Logger
+	t   timing
+	hub *hub
+
+	// shellMu serialises what changes projects and the set of threads.
+	shellMu sync.Mutex
+
+	mu       sync.Mutex
+	phase    api.Phase
+	reason   *api.Error
+	notice   *api.Error
+	store    *store.Store
+	actors   map[string]*actor
+	inflight map[string]chan struct{} // command ids being carried out
+	removing map[string]bool          // projects being removed: their threads take no commands
+	ran      bool
+	// life ends when actors must end.
+	life     context.Context
+	end      context.CancelFunc
+	actorsWG sync.WaitGroup
+	chores   sync.WaitGroup // goroutines with a deadline that outlive their thread's goroutine
+}
 
 // New validates the options and starts nothing.
-func New(o Options) (*Engine, error) { return nil, errSkeleton }
+func New(o Options) (*Engine, error) {
+	if !filepath.IsAbs(o.DataDir) {
+		return nil, fmt.Errorf("engine: the data folder %q is not an absolute path", o.DataDir)
+	}
+	if o.Agents == nil {
+		return nil, errors.New("engine: no agents given")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	e := &Engine{o: o, log: o.Log, t: defaultTiming, hub: newHub(), phase: api.PhaseStarting,
+		actors: map[string]*actor{}, inflight: map[string]chan struct{}{}, removing: map[string]bool{}}
+	e.life, e.end = context.WithCancel(context.Background())
+	return e, nil
+}
 
 // Run opens and migrates the store, reconciles turns left running, and serves until ctx ends;
-// it returns after every agent has been closed.
-func (e *Engine) Run(ctx context.Context) error { return errSkeleton }
-
-// Commands. commandID may be ""; with one, a repeated id gets the first answer
-// again. All return *api.Error; CodeNotReady before the phase is ready.
-func (e *Engine) AddProject(ctx context.Context, commandID string, r api.ProjectAdd) (api.Project, error) {
-	return api.Project{}, errSkeleton
-}
-func (e *Engine) RenameProject(ctx context.Context, commandID string, r api.ProjectRename) (api.Project, error) {
-	return api.Project{}, errSkeleton
-}
-func (e *Engine) RemoveProject(ctx context.Context, commandID string, r api.ProjectRef) (api.Empty, error) {
-	return api.Empty{}, errSkeleton
-}
-func (e *Engine) CreateThread(ctx context.Context, commandID string, r api.ThreadCreate) (api.Thread, error) {
-	return api.Thread{}, errSkeleton
-}
-func (e *Engine) RenameThread(ctx context.Context, commandID string, r api.ThreadRename) (api.Thread, error) {
-	return api.Thread{}, errSkeleton
-}
-func (e *Engine) ArchiveThread(ctx context.Context, commandID string, r api.ThreadArchive) (api.Thread, error) {
-	return api.Thread{}, errSkeleton
-}
-func (e *Engine) UpdateThread(ctx context.Context, commandID string, r api.ThreadUpdate) (api.Thread, error) {
-	return api.Thread{}, errSkeleton
-}
-func (e *Engine) DeleteThread(ctx context.Context, commandID string, r api.ThreadRef) (api.Empty, error) {
-	return api.Empty{}, errSkeleton
-}
-func (e *Engine) StartTurn(ctx context.Context, commandID string, r api.TurnStart) (api.Turn, error) {
-	return api.Turn{}, errSkeleton
-}
-func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRef) (api.Empty, error) {
-	return api.Empty{}, errSkeleton
-}
-func (e *Engine) StopTurn(ctx context.Context, commandID string, r api.ThreadRef) (api.Thread, error) {
-	return api.Thread{}, errSkeleton
-}
-func (e *Engine) AnswerApproval(ctx context.Context, commandID string, r api.ApprovalAnswer) (api.Item, error) {
-	return api.Item{}, errSkeleton
-}
-func (e *Engine) TurnDiff(ctx context.Context, r api.TurnRef) (api.TurnDiff, error) {
-	return api.TurnDiff{}, errSkeleton
-}
-func (e *Engine) ListAgents(ctx context.Context, r api.AgentList) (api.Agents, error) {
-	return api.Agents{}, errSkeleton
+// it returns after every agent has been closed. It may be called once.
+//
+// Turns that a killed backend left running or waiting become interrupted. So do
+// queued ones: nothing runs that nobody asks for any more; their prompts stay
+// visible and can be sent again.
+func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
+	if e.ran {
+		e.mu.Unlock()
+		return errors.New("engine: Run was called before")
+	}
+	e.ran = true
+	e.mu.Unlock()
+	e.setPhase(api.PhaseStarting, nil)
+	st, err := e.openStore(ctx, false)
+	if store.Damaged(err) {
+		st, err = e.openStore(ctx, true)
+	}
+	if err != nil {
+		reason := api.AsError(err)
+		if reason == nil {
+			reason = e.internal("open the database", err)
+		}
+		e.setPhase(api.PhaseFailed, reason)
+		return fmt.Errorf("engine: %w", err)
+	}
+	e.mu.Lock()
+	e.store, e.notice = st, st.Notice()
+	e.mu.Unlock()
+	e.setPhase(api.PhaseReady, st.Notice())
+	<-ctx.Done()
+	return e.shutdown(st)
 }
 
-// Subscribe attaches to a topic ("shell" or "thread:<id>"): live first, then the
-// frames that bring the client from after (nil: nothing) to now, then
-// "synchronized", then live ones. Frames carry no subscription id; the caller adds it.
-func (e *Engine) Subscribe(topic string, after *int64) (*Subscription, error) {
-	return nil, errSkeleton
+// openStore opens the database and reconciles it; damaged sets aside what a first
+// attempt found unreadable.
+func (e *Engine) openStore(ctx context.Context, damaged bool) (*store.Store, error) {
+	st, err := store.Open(ctx, store.Options{Dir: e.o.DataDir, Log: e.log, Now: e.o.Now, SetAside: damaged,
+		Migrating: func() { e.setPhase(api.PhaseMigrating, nil) }, Published: e.hub.publish})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.reconcile(ctx, st); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
 }
 
-// Subscription is a bounded queue of frames. A reader too slow gets one "resync" frame and nothing after it.
-type Subscription struct{}
-
-// Next waits for the next frame; io.EOF after Close or after a resync, ctx's error otherwise.
-func (s *Subscription) Next(ctx context.Context) (api.ServerFrame, error) {
-	return api.ServerFrame{}, errSkeleton
+func (e *Engine) shutdown(st *store.Store) error {
+	e.mu.Lock()
+	e.phase, e.reason = api.PhaseFailed, &api.Error{Code: api.CodeUnavailable, Message: "The backend is ending.", Retryable: true}
+	e.end()
+	e.mu.Unlock()
+	e.actorsWG.Wait()
+	// Commands of projects hold shellMu while they use the store.
+	e.shellMu.Lock()
+	defer e.shellMu.Unlock()
+	e.hub.closeAll()
+	e.awaitChores()
+	if err := st.Close(); err != nil {
+		return fmt.Errorf("engine: close the database: %w", err)
+	}
+	return nil
 }
-func (s *Subscription) Close() {}
+
+// awaitChores waits for what runs in the background, but not for a driver that ignores its context.
+func (e *Engine) awaitChores() {
+	done := make(chan struct{})
+	go func() {
+		e.chores.Wait()
+		close(done)
+	}()
+	late := time.NewTimer(e.t.shutdown + time.Second)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		e.log.Error("something does not end at shutdown")
+	}
+}
+
+// Notice is what people should be told after the start: nil, or that a damaged
+// database was set aside (CodeDatabaseCorrupt). It is known once the phase is ready.
+func (e *Engine) Notice() *api.Error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.notice
+}
+
+func (e *Engine) setPhase(p api.Phase, reason *api.Error) {
+	e.mu.Lock()
+	e.phase, e.reason = p, reason
+	e.mu.Unlock()
+	if e.o.Phase != nil {
+		e.o.Phase(p, reason)
+	}
+}
+
+// ready returns the store, or why there is none.
+func (e *Engine) ready() (*store.Store, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.phase == api.PhaseReady:
+		return e.store, nil
+	case e.reason != nil:
+		return nil, e.reason
+	}
+	return nil, &api.Error{Code: api.CodeNotReady, Message: "The backend is starting.", Retryable: true, Hint: "Try again in a moment."}
+}
+
+// reconcile ends what the last backend left open.
+func (e *Engine) reconcile(ctx context.Context, st *store.Store) error {
+	ids, err := st.Unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		w, err := st.Work(ctx, id)
+		if err != nil {
+			return err
+		}
+		live := w.Live
+		kept := map[string]bool{}
+		for _, it := range live {
+			kept[it.ID] = true
+		}
+		for _, it := range w.Items {
+			if it.Live && !kept[it.ID] {
+				live = append(live, it)
+			}
+		}
+		d, aerr := thread.Decide(loaded(w), e.now(), newID("restart"), thread.Halt{Live: live,
+			Running: "The backend ended while this turn was running.", Queued: "It was queued when the backend ended."})
+		if aerr != nil {
+			return aerr
+		}
+		if err := st.Commit(ctx, &store.Write{Events: stored(id, d.Events), Durable: true}); err != nil {
+			return fmt.Errorf("reconcile thread %s: %w", id, err)
+		}
+	}
+	if err := st.SweepSpill(ctx); err != nil {
+		e.log.Warn("sweep spill files", "error", err)
+	}
+	return nil
+}
+
+func loaded(w store.Work) thread.State {
+	return thread.Load(w.Thread, w.Turns, w.Items, w.LastTurn, w.LastItem)
+}
+
+// stored puts a thread's events into its stream; its head also goes to the shell's.
+func stored(threadID string, events []api.Event) []store.Event {
+	all := make([]store.Event, 0, len(events)+1)
+	for _, ev := range events {
+		all = append(all, store.Event{Stream: store.ThreadStream(threadID), Event: ev})
+		if ev.Type == api.EventThreadUpserted || ev.Type == api.EventThreadRemoved {
+			all = append(all, store.Event{Stream: store.Shell, Event: ev})
+		}
+	}
+	return all
+}
+
+// chore runs fn, which must end by a deadline, in the background; the engine waits for it at its end.
+func (e *Engine) chore(fn func()) {
+	e.chores.Add(1)
+	go func() {
+		defer e.chores.Done()
+		fn()
+	}()
+}
+
+func (e *Engine) now() int64 { return e.o.Now().UnixMilli() }
+
+// newID makes an id that sorts roughly by time, which keeps database pages together.
+func newID(prefix string) string {
+	var b [14]byte
+	ms := uint64(time.Now().UnixMilli())
+	for i := range 6 {
+		b[i] = byte(ms >> (8 * (5 - i)))
+	}
+	rand.Read(b[6:])
+	return prefix + "_" + hex.EncodeToString(b[:])
+}
+
+// internal logs err under a reference and returns what the client gets.
+func (e *Engine) internal(what string, err error) *api.Error {
+	ref := newID("ref")
+	e.log.Error(what, "error", err, "ref", ref)
+	return &api.Error{Code: api.CodeInternal, Message: "Something went wrong: could not " + what + ".",
+		Hint: "Try again; the log has the details.", Retryable: true, Ref: ref}
+}
+
+// clientError makes an *api.Error of any error.
+func (e *Engine) clientError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if a := api.AsError(err); a != nil {
+		return a
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return &api.Error{Code: api.CodeNotFound, Message: "It is not there (any more)."}
+	case errors.Is(err, store.ErrClosed):
+		return &api.Error{Code: api.CodeUnavailable, Message: "The backend is ending.", Retryable: true}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &api.Error{Code: api.CodeTimeout, Message: "It took too long to " + what + ".", Retryable: true, Hint: "Try again."}
+	case errors.Is(err, context.Canceled):
+		return &api.Error{Code: api.CodeCancelled, Message: "The request was cancelled."}
+	}
+	return e.internal(what, err)
+}

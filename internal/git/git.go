@@ -1,31 +1,47 @@
 // Package git runs the git CLI safely: GIT_* of the parent removed, no prompts,
-// no optional locks, deadlines, bounded output. It holds no state and decides
-// nothing; checkpoint and engine call it.
+// no pager, no editor, no optional locks, no file system monitor, a deadline
+// and bounded output for every call, messages in English whatever the user's
+// locale. It holds no state and decides nothing; packages checkpoint and engine
+// call it.
+//
+// Invariants: no call outlives its deadline; no call asks anybody anything;
+// paths go to git behind "--" or over stdin, so that a file's name is never
+// taken for an option.
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"catamaran/internal/api"
+	"catamaran/internal/proc"
 )
 
-var errSkeleton = errors.New("git: not built yet")
-
-// Repo is a working tree. Top is its root (absolute), GitDir the repository's directory.
-type Repo struct{ Top, GitDir, Branch string }
-
-// ErrNotRepo: the directory is not inside a working tree.
-var ErrNotRepo = errors.New("not a Git repository")
-
-// Open finds the working tree that dir is in.
-func Open(ctx context.Context, dir string) (Repo, error) { return Repo{}, errSkeleton }
+const (
+	// DefaultTimeout bounds a call whose context has no deadline.
+	DefaultTimeout = 30 * time.Second
+	// DefaultMax bounds stdout in bytes where Command.Max is 0.
+	DefaultMax = 16 << 20
+)
 
 // Command is one git invocation.
 type Command struct {
-	Dir   string
-	Args  []string
-	Env   []string // added after the cleaning, e.g. GIT_INDEX_FILE
-	Stdin []byte
-	Max   int64 // bound on stdout, default 16 MiB
+	Dir  string
+	Args []string
+	// Config are settings of this call, "name=value".
+	Config []string
+	Env    []string // added after the cleaning, e.g. GIT_INDEX_FILE
+	Stdin  []byte
+	Max    int64 // bound on stdout, default 16 MiB
 }
 
 // Output is the result of a Command.
@@ -34,14 +50,222 @@ type Output struct {
 	Truncated bool
 }
 
-// Run runs git. A non-zero exit is an *Error with the cleaned stderr.
-func Run(ctx context.Context, c Command) (Output, error) { return Output{}, errSkeleton }
-
 // Error is a git command that failed.
 type Error struct {
 	Args   []string
-	Exit   int
+	Exit   int // -1 when a signal ended it
 	Stderr string
 }
 
-func (e *Error) Error() string { return e.Stderr }
+func (e *Error) Error() string {
+	name := "git"
+	if len(e.Args) > 0 {
+		name += " " + e.Args[0]
+	}
+	if e.Stderr == "" {
+		return fmt.Sprintf("%s: exit code %d", name, e.Exit)
+	}
+	return fmt.Sprintf("%s: exit code %d: %s", name, e.Exit, e.Stderr)
+}
+
+// settings go before every subcommand. A monitor would leave a daemon behind
+// and is a program the repository names; advice is for people at a terminal.
+var settings = []string{
+	"--no-pager",
+	"-c", "core.fsmonitor=false",
+	"-c", "core.quotePath=false",
+	"-c", "color.ui=false",
+	"-c", "advice.addEmbeddedRepo=false",
+	"-c", "gc.auto=0",
+	"-c", "maintenance.auto=false",
+}
+
+// Run runs git. A non-zero exit is an *Error with the cleaned stderr; no git at
+// all is an *api.Error CodeUnavailable; a call past its deadline wraps
+// context.DeadlineExceeded. Stdout past the bound is cut and marked, and the
+// exit code then means nothing.
+func Run(ctx context.Context, c Command) (Output, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, DefaultTimeout, errors.New("git took longer than "+DefaultTimeout.String()))
+		defer cancel()
+	}
+	max := c.Max
+	if max <= 0 {
+		max = DefaultMax
+	}
+	env := append(cleanEnv(os.Environ()), c.Env...)
+	path, _ := proc.EnvValue(env, "PATH")
+	program, err := proc.LookPath("git", path)
+	if err != nil {
+		return Output{}, missing()
+	}
+	args := append([]string(nil), settings...)
+	for _, kv := range c.Config {
+		args = append(args, "-c", kv)
+	}
+	var stdin io.Reader
+	if c.Stdin != nil {
+		stdin = bytes.NewReader(c.Stdin)
+	}
+	res, err := proc.Run(ctx, proc.Spec{
+		Name: "git",
+		Path: program,
+		Args: append(args, c.Args...),
+		Dir:  c.Dir,
+		Env:  env,
+	}, stdin, max)
+	if err != nil {
+		return Output{}, err
+	}
+	if res.Truncated {
+		return Output{Stdout: res.Stdout, Truncated: true}, nil
+	}
+	if res.ExitCode != 0 {
+		return Output{Stdout: res.Stdout}, &Error{Args: c.Args, Exit: res.ExitCode, Stderr: strings.TrimSpace(res.Stderr)}
+	}
+	return Output{Stdout: res.Stdout}, nil
+}
+
+// overrides replace what a person's shell may have set.
+var overrides = []string{
+	"GIT_TERMINAL_PROMPT=0",
+	"GIT_OPTIONAL_LOCKS=0",
+	"GIT_PAGER=cat",
+	"GIT_EDITOR=:",
+	"GIT_SEQUENCE_EDITOR=:",
+	"GIT_ASKPASS=",
+	"SSH_ASKPASS=",
+	"GCM_INTERACTIVE=never",
+	"LC_ALL=C",
+	"LANGUAGE=",
+}
+
+// cleanEnv removes GIT_* (a backend started from a hook or an alias would work
+// on the wrong repository) and sets the overrides.
+func cleanEnv(environ []string) []string {
+	drop := map[string]bool{"EDITOR": true, "VISUAL": true, "PAGER": true}
+	for _, o := range overrides {
+		name, _, _ := strings.Cut(o, "=")
+		drop[name] = true
+	}
+	out := make([]string, 0, len(environ)+len(overrides))
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		// Windows does not tell names apart by case.
+		name = strings.ToUpper(name)
+		if strings.HasPrefix(name, "GIT_") || drop[name] {
+			continue
+		}
+		out = append(out, kv)
+	}
+	return append(out, overrides...)
+}
+
+func missing() error {
+	return &api.Error{
+		Code:    api.CodeUnavailable,
+		Message: "Git was not found.",
+		Hint:    "Install Git " + minVersion + " or newer in this environment; until then threads work without diffs.",
+	}
+}
+
+// Repo is a working tree. Top is its root (absolute), GitDir the repository's
+// directory of this working tree, Branch the checked-out branch ("" when detached).
+type Repo struct{ Top, GitDir, Branch string }
+
+// ErrNotRepo: the directory is not inside a working tree.
+var ErrNotRepo = errors.New("not a Git repository")
+
+// Open finds the working tree that dir is in. Errors: ErrNotRepo; *api.Error
+// when git is missing or too old; *Error, e.g. for a repository that git
+// refuses because another user owns it.
+func Open(ctx context.Context, dir string) (Repo, error) {
+	if !Inside(dir) {
+		return Repo{}, ErrNotRepo
+	}
+	out, err := Run(ctx, Command{Dir: dir, Args: []string{"rev-parse", "--show-toplevel", "--absolute-git-dir"}, Max: 64 << 10})
+	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && (strings.Contains(e.Stderr, "not a git repository") || strings.Contains(e.Stderr, "must be run in a work tree")) {
+			return Repo{}, ErrNotRepo
+		}
+		return Repo{}, fmt.Errorf("open repository: %w", err)
+	}
+	top, rest, ok := strings.Cut(string(out.Stdout), "\n")
+	gitDir, _, ok2 := strings.Cut(rest, "\n")
+	if !ok || !ok2 || top == "" || gitDir == "" {
+		return Repo{}, ErrNotRepo
+	}
+	r := Repo{Top: filepath.FromSlash(top), GitDir: filepath.FromSlash(gitDir)}
+	r.Branch = branch(r.GitDir)
+	return r, nil
+}
+
+// Inside reports whether dir or one of its parents holds a ".git", without
+// starting a process: in a folder without one Git is never called.
+func Inside(dir string) bool {
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return false
+		}
+		dir = parent
+	}
+}
+
+// branch reads HEAD itself: a file read in the place of a process, and right
+// for a branch without a commit too. Repositories whose refs are no files keep
+// a placeholder there, which reads as detached.
+func branch(gitDir string) string {
+	f, err := os.Open(filepath.Join(gitDir, "HEAD"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 4096))
+	if err != nil {
+		return ""
+	}
+	name, ok := strings.CutPrefix(strings.TrimSpace(string(b)), "ref: refs/heads/")
+	if !ok || name == ".invalid" {
+		return ""
+	}
+	return name
+}
+
+// minVersion is the oldest Git that is known to do all we ask.
+const minVersion = "2.34"
+
+var versionPattern = regexp.MustCompile(`^git version (\d+)\.(\d+)`)
+
+// Check asks git for its version. Errors: *api.Error CodeUnavailable when there
+// is none, or one older than 2.34.
+func Check(ctx context.Context) (version string, err error) {
+	out, err := Run(ctx, Command{Args: []string{"version"}, Max: 4096})
+	if err != nil {
+		return "", err
+	}
+	return parseVersion(string(out.Stdout))
+}
+
+func parseVersion(out string) (string, error) {
+	m := versionPattern.FindStringSubmatch(out)
+	if m == nil {
+		return "", &api.Error{Code: api.CodeUnavailable, Message: "The program git does not tell its version.", Hint: "Install Git " + minVersion + " or newer."}
+	}
+	major, err1 := strconv.Atoi(m[1])
+	minor, err2 := strconv.Atoi(m[2])
+	version := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(out), "git version "))
+	if errors.Join(err1, err2) != nil || major < 2 || major == 2 && minor < 34 {
+		return version, &api.Error{
+			Code:    api.CodeUnavailable,
+			Message: "Git " + version + " is too old.",
+			Hint:    "Install Git " + minVersion + " or newer in this environment.",
+		}
+	}
+	return version, nil
+}

@@ -407,7 +407,7 @@ export interface ClientFrame {
 
 /** ServerFrame is what a server sends. */
 export interface ServerFrame {
-  /** Type: welcome, result, error, snapshot, event, delta, synchronized, resync, pong. */
+  /** Type: welcome, result, error, snapshot, event, delta, synchronized, resync, pong, open. */
   type: string;
   /** ID of the call or of the subscription it belongs to. */
   id?: string;
@@ -422,6 +422,8 @@ export interface ServerFrame {
   thread?: ThreadSnapshot;
   /** snapshot and event of topic environments */
   environments?: Environments;
+  /** open: the page should show this project */
+  opened?: OpenedPath;
   event?: Event;
   delta?: Delta;
 }
@@ -480,6 +482,51 @@ export interface Delta {
   field?: string;
   offset?: number;
   text?: string;
+}
+
+/** VersionInfo is what `catamaran version --json` prints. */
+export interface VersionInfo {
+  version: string;
+  commit: string;
+  protocol: number;
+  os: string;
+  arch: string;
+}
+
+/** FindingStatus is how bad a finding is. */
+export type FindingStatus =
+  | "ok"
+  | "warning"
+  | "problem";
+
+/** Finding is one thing `catamaran doctor` looked at. */
+export interface Finding {
+  /** ID names the check; stable. */
+  id: string;
+  status: FindingStatus;
+  /** What was found; Why it matters and the command or step that Repairs it, both empty when all is well. */
+  what: string;
+  why?: string;
+  repair?: string;
+}
+
+/** Diagnosis is what `catamaran doctor --json` prints. */
+export interface Diagnosis {
+  version: VersionInfo;
+  findings: Finding[];
+}
+
+/** LogFile is one file that `catamaran logs --json` lists. */
+export interface LogFile {
+  path: string;
+  bytes: number;
+  /** Modified is when it was last written to. */
+  modified: number;
+}
+
+/** LogFiles is the answer of `catamaran logs --json`. */
+export interface LogFiles {
+  files: LogFile[];
 }
 
 /** Project is a directory of an environment. */
@@ -747,6 +794,8 @@ export const MethodModeCancel = "mode.cancel";
 export const MethodModeDismiss = "mode.dismiss";
 export const MethodDistrosRescan = "distro.rescan";
 export const MethodOpenPath = "desktop.open";
+export const MethodLaunch = "desktop.launch";
+export const MethodActivate = "desktop.activate";
 export const FrameHello = "hello";
 export const FrameCall = "call";
 export const FrameSubscribe = "subscribe";
@@ -761,6 +810,7 @@ export const FrameDelta = "delta";
 export const FrameSynchronized = "synchronized";
 export const FrameResync = "resync";
 export const FramePong = "pong";
+export const FrameOpen = "open";
 export const TopicShell = "shell";
 export const TopicEnvironments = "environments";
 export const TopicThread = "thread:";

@@ -1,0 +1,47 @@
+# Catamaran. `make help` lists the targets.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w -X catamaran/internal/build.Version=$(VERSION) -X catamaran/internal/build.Commit=$(COMMIT)
+GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+EXE      = $(shell $(GO) env GOEXE)
+
+.DEFAULT_GOAL := help
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench screenshots windows clean FORCE
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build everything and run the app with a native backend
+	./bin/catamaran$(EXE)
+
+run-wsl: build ## the same with a simulated WSL of two distros (Linux)
+	./bin/wslsim wslsim-init --if-missing --tool bin/demoagent out/wslsim
+	WSLSIM_SCENARIO="$(CURDIR)/out/wslsim" CATAMARAN_WSL_EXE="$(CURDIR)/bin/wslsim" CATAMARAN_HOME="$(CURDIR)/out/wslsim-desktop" ./bin/catamaran
+
+build: web carried ## bin/catamaran, bin/catamaran-backend, bin/wslsim, bin/demoagent and the carried Linux backends
+	$(GOBUILD) -o bin/ ./cmd/...
+
+carried:
+	GOOS=linux GOARCH=amd64 $(GOBUILD) -o bin/carried/catamaran-backend-linux-amd64 ./cmd/catamaran-backend
+	GOOS=linux GOARCH=arm64 $(GOBUILD) -o bin/carried/catamaran-backend-linux-arm64 ./cmd/catamaran-backend
+
+web: web/dist/index.html ## the page, built into web/dist
+
+WEB_SOURCES = $(shell find web/src web/index.html web/vite.config.ts web/package-lock.json -type f 2>/dev/null)
+
+web/dist/index.html: $(WEB_SOURCES) web/node_modules/.package-lock.json
+	cd web && npm run build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+test: web ## every test; installs what it needs and says what
+	$(GO) run ./tools/check
+
+windows: web carried ## the Windows programs, amd64 and arm64
+	for arch in amd64 arm64; do GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; done
+
+clean: ## remove what was built
+	rm -rf bin out web/node_modules bench/out
+	find web/dist -mindepth 1 ! -name .keep -delete

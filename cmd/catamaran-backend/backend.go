@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"catamaran/internal/api"
+	"catamaran/internal/auth"
+	"catamaran/internal/build"
+	"catamaran/internal/checkpoint"
+	"catamaran/internal/engine"
+	"catamaran/internal/home"
+	"catamaran/internal/server"
+)
+
+// maxDrain bounds the end, so that the process is gone 5 s after its owner
+// (W4.4), whatever still runs.
+const maxDrain = 4500 * time.Millisecond
+
+// state is what a backend reads before it can say hello.
+type state struct {
+	dir      string // the backend's half of the state folder
+	userHome string
+	identity *auth.Identity
+}
+
+func loadState() (state, error) {
+	userHome, err := os.UserHomeDir()
+	if err != nil {
+		userHome = ""
+	}
+	dir, err := home.Dir(runtime.GOOS, os.Getenv, userHome)
+	if err != nil {
+		return state{}, unusable(err)
+	}
+	dir = home.Backend(dir)
+	id, err := auth.LoadIdentity(dir)
+	if err != nil {
+		return state{}, unusable(err)
+	}
+	return state{dir: dir, userHome: userHome, identity: id}, nil
+}
+
+func unusable(err error) error {
+	return &api.Error{
+		Code:    api.CodeUnavailable,
+		Message: "The state folder cannot be used: " + err.Error() + ".",
+		Hint:    "Make it writable and check that the disk is not full, or set CATAMARAN_HOME to another folder.",
+	}
+}
+
+// backend is everything that runs behind a door.
+type backend struct {
+	state  state
+	log    *slog.Logger
+	closer io.Closer // of the log
+	engine *engine.Engine
+	server *server.Server
+	codes  *auth.Codes
+
+	http *http.Server
+	// listening ends when the HTTP server has stopped taking connections.
+	listening sync.WaitGroup
+}
+
+// options of newBackend.
+type options struct {
+	name     string // the environment's name
+	logLevel string
+	codeLife time.Duration
+	forward  map[string]string // variables for agents
+	handler  func(*server.Server) http.Handler
+}
+
+// newBackend wires a backend and starts nothing.
+func newBackend(st state, o options) (*backend, error) {
+	b := &backend{state: st, codes: auth.NewCodes(o.codeLife)}
+	var err error
+	if b.log, b.closer, err = openLog(st.dir, o.logLevel, o.forward); err != nil {
+		return nil, unusable(err)
+	}
+	// Libraries and auth.WriteError log here too; stderr is for what ends the program.
+	slog.SetDefault(b.log)
+	agents, err := newAgents(b.log, o.forward)
+	if err != nil {
+		return nil, err
+	}
+	b.engine, err = engine.New(engine.Options{
+		DataDir: st.dir, Log: b.log, Agents: agents, Checkpoints: checkpoint.New(), Git: gitState,
+		Phase: func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.server, err = server.New(server.Options{
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log,
+		Descriptor: api.Descriptor{
+			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
+			Home: st.userHome, Started: started.UnixMilli(), PID: os.Getpid(),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.http = &http.Server{
+		Handler: o.handler(b.server), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+	return b, nil
+}
+
+var started = time.Now()
+
+// serve takes connections from l in the background.
+func (b *backend) serve(l net.Listener) {
+	b.listening.Go(func() {
+		if err := b.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			b.log.Info("no more connections", "err", err.Error())
+		}
+	})
+}
+
+// run runs the engine until ctx ends, then drains: agents first, then whoever
+// still listens hears of the end. It takes no longer than drain.
+func (b *backend) run(ctx context.Context, drain time.Duration) error {
+	done := make(chan error, 1)
+	go func() {
+		err := b.engine.Run(ctx)
+		if err != nil && ctx.Err() == nil {
+			// The door stays open, so that the reason can be read.
+			b.log.Error("the engine ended", "err", err.Error())
+			d, _ := b.server.Descriptor()
+			if d.Phase != api.PhaseFailed {
+				b.server.SetPhase(api.PhaseFailed, auth.Explain(b.log, err))
+			}
+			<-ctx.Done()
+		}
+		done <- err
+	}()
+	<-ctx.Done()
+	late, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	var err error
+	select {
+	case <-done:
+	case <-late.Done():
+		err = fmt.Errorf("the engine did not end within %v", drain)
+	}
+	if cerr := b.server.Close(late); cerr != nil && err == nil {
+		err = fmt.Errorf("connections did not end within %v", drain)
+	}
+	b.http.Close()
+	b.listening.Wait()
+	if err != nil {
+		b.log.Error("drained too slowly", "err", err.Error())
+	}
+	b.log.Info("end")
+	b.closer.Close()
+	return err
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"catamaran/internal/api"
+	"catamaran/internal/auth"
+	"catamaran/internal/build"
+	"catamaran/internal/gateway"
+	"catamaran/internal/proc"
+	"catamaran/internal/shell"
+	"catamaran/web"
+)
+
+// endWait bounds the end of the desktop: backends that cannot be stopped in it
+// are left to their lifeline, which is the link this process holds.
+const endWait = 10 * time.Second
+
+type runCommand struct {
+	NoWindow   bool `help:"Open nothing; print one line of JSON with the address once the page can be loaded."`
+	OwnerStdin bool `help:"End when standard input ends."`
+}
+
+// Run is the desktop, or the hand-over to the one that runs.
+func (c *runCommand) Run(t *terminal) error {
+	inst, err := shell.Claim(t.ctx, t.desktop)
+	if errors.Is(err, shell.ErrRunning) {
+		return c.handOver(t)
+	}
+	if err != nil {
+		return err
+	}
+	defer inst.Close()
+	logs, err := openLogs(t.logDir())
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	logs.log.Info("desktop starts", "version", build.Version, "commit", build.Commit, "pid", os.Getpid())
+	d, err := c.wire(t, logs)
+	if err != nil {
+		logs.log.Error("desktop cannot start", "error", err)
+		return err
+	}
+	err = d.run(t, inst)
+	logs.log.Info("desktop ends", "error", err)
+	return err
+}
+
+// handOver gives a second start's wish to the running desktop.
+func (c *runCommand) handOver(t *terminal) error {
+	method := api.MethodActivate
+	if c.NoWindow {
+		method = api.MethodLaunch
+	}
+	var l api.Launch
+	if err := shell.NewClient(t.desktop).Call(t.ctx, method, api.Empty{}, &l); err != nil {
+		return err
+	}
+	if c.NoWindow {
+		return printLaunch(t.out, l)
+	}
+	_, err := fmt.Fprintf(t.out, "Catamaran is running already. Its address, for the next 30 seconds and one use: %s\n", l.URL)
+	return err
+}
+
+// printLaunch writes the one line that scripts read.
+func printLaunch(w io.Writer, l api.Launch) error {
+	b, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// desktop is the running whole.
+type desktop struct {
+	command *runCommand
+	logs    *logs
+	gateway *gateway.Gateway
+	pool    runner
+	windows *shell.Windows
+	quit    context.CancelFunc
+	quitted <-chan struct{}
+}
+
+type runner interface {
+	Run(ctx context.Context) error
+}
+
+func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
+	pl, err := findPlaces()
+	if err != nil {
+		return nil, err
+	}
+	identity, err := auth.LoadIdentity(t.desktop)
+	if err != nil {
+		return nil, fmt.Errorf("load the desktop's identity: %w", err)
+	}
+	pool, err := t.pool(pl, logs)
+	if err != nil {
+		return nil, err
+	}
+	asked, quit := context.WithCancel(context.Background())
+	d := &desktop{command: c, logs: logs, pool: pool, quit: quit, quitted: asked.Done()}
+	o := gateway.Options{
+		StateDir: t.desktop, Identity: identity, Backends: pool, Environments: pool, Modes: pool,
+		Assets: web.Handler(), Version: build.Version, Log: logs.log,
+	}
+	if !c.NoWindow {
+		o.Activate = d.showWindow
+	}
+	if d.gateway, err = gateway.New(o); err != nil {
+		return nil, err
+	}
+	ways := shell.Ways(shell.Surroundings{
+		GOOS: runtime.GOOS, Getenv: os.Getenv, ExeDir: pl.exeDir, Profile: filepath.Join(t.desktop, "window"),
+		Exists: func(p string) bool { _, err := os.Stat(p); return err == nil },
+		Look: func(name string) string {
+			p, err := proc.LookPath(name, os.Getenv("PATH"))
+			if err != nil {
+				return ""
+			}
+			return p
+		},
+	})
+	d.windows = shell.NewWindows(ways, d.gateway.LaunchURL, quit, logs.log)
+	return d, nil
+}
+
+// showWindow is for a second start, which prints an address in any case.
+func (d *desktop) showWindow(ctx context.Context) error {
+	if err := d.windows.Open(ctx); err != nil && !errors.Is(err, shell.ErrNoDisplay) {
+		return err
+	}
+	return nil
+}
+
+// run serves until a signal, the owner's end, or the closed window; the page
+// can be loaded before any backend is up (W8.6).
+func (d *desktop) run(t *terminal, inst *shell.Instance) error {
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	// Once the end has begun a second signal ends the process at once.
+	context.AfterFunc(ctx, t.stop)
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(endWait, func() {
+			d.logs.log.Error("the end took too long; leaving the backends to their lifeline")
+			os.Exit(exitFailed)
+		})
+	})
+	g.Go(func() error { return inst.Serve(ctx, d.gateway.Control()) })
+	g.Go(func() error { return d.gateway.Run(ctx) })
+	g.Go(func() error { return ended(ctx, d.pool.Run(ctx)) })
+	g.Go(func() error {
+		select {
+		case <-d.quitted:
+			d.logs.log.Info("the window was closed")
+			cancel()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return d.windows.Close()
+	})
+	if d.command.OwnerStdin {
+		// Not in the group: a read of a terminal cannot be called back.
+		go func() {
+			io.Copy(io.Discard, t.stdin)
+			d.logs.log.Info("the owner's input ended")
+			cancel()
+		}()
+	}
+	g.Go(func() error {
+		select {
+		case <-d.gateway.Ready():
+			return d.announce(ctx, t)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return g.Wait()
+}
+
+// announce tells where the page is: to a script, by a window, or to a person.
+func (d *desktop) announce(ctx context.Context, t *terminal) error {
+	if d.command.NoWindow {
+		return printLaunch(t.out, api.Launch{URL: d.gateway.LaunchURL(), PID: os.Getpid(), Version: build.Version})
+	}
+	err := d.windows.Open(ctx)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	if !errors.Is(err, shell.ErrNoDisplay) {
+		d.logs.log.Warn("no window", "error", err)
+	}
+	_, err = fmt.Fprintf(t.out, "Catamaran runs. Open this address in a browser on this computer within 30 seconds:\n\n  %s\n\n"+
+		"It works once. For a fresh one run catamaran again in another terminal; Ctrl-C ends.\n", d.gateway.LaunchURL())
+	return err
+}
+
+// ended drops the error that only says that ctx ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

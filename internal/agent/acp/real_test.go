@@ -1,0 +1,107 @@
+//go:build realagents
+
+package acp_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"catamaran/internal/agent"
+	"catamaran/internal/agent/acp"
+	"catamaran/internal/agent/agenttest"
+	"catamaran/internal/agent/modelsim"
+)
+
+// real returns a target for an installed program; `go run ./tools/agents install` puts it there.
+func real(t *testing.T, folder, program string, args ...string) agenttest.Target {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(cache, "catamaran-agents", folder, "node_modules", ".bin", program)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v; run: go run ./tools/agents install", err)
+	}
+	return agenttest.Target{
+		Driver: acp.New(slog.New(slog.NewTextHandler(testWriter{t}, nil))),
+		Config: agent.Config{ID: program, Name: program, Path: path, Args: args},
+		Work:   "please do the tools", Stream: "please stream a lot",
+		Made: "made.txt", Wrote: "notes.md", WroteText: "written by the scripted model",
+		Timeout: 2 * time.Minute,
+	}
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) { w.t.Logf("%s", b); return len(b), nil }
+
+// model starts a scripted model for one working directory and returns its URL.
+func model(t *testing.T, dir string) string {
+	sim := modelsim.Start(modelsim.Script{
+		Command: "echo hello-from-tool > made.txt; cat made.txt", File: filepath.Join(dir, "notes.md"),
+		Text: "# notes\nwritten by the scripted model\n", Say: "Done. I ran the command and wrote `notes.md`.\n",
+	}, t.Logf)
+	t.Cleanup(sim.Close)
+	return sim.URL
+}
+
+// bare is an environment that knows nothing of the developer's own agents.
+func bare(state string, more ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + state, "TMPDIR=" + state, "LANG=C.UTF-8", "TERM=dumb"}, more...)
+}
+
+func TestOpenCode(t *testing.T) {
+	target := real(t, "opencode-ai@1.18.33", "opencode", "acp")
+	target.Output = "hello-from-tool"
+	target.Config.ModeEnv = agent.OpenCodeModeEnv()
+	target.Env = func(t *testing.T, dir, state string) []string {
+		config, err := json.Marshal(map[string]any{
+			"model": "fake/fake-model", "small_model": "fake/fake-model", "autoupdate": false, "share": "disabled",
+			"provider": map[string]any{"fake": map[string]any{
+				"npm": "@ai-sdk/openai-compatible", "name": "Fake", "options": map[string]any{"baseURL": model(t, dir) + "/v1", "apiKey": "none"},
+				"models": map[string]any{"fake-model": map[string]any{"name": "Fake model", "limit": map[string]any{"context": 100000, "output": 8000}}},
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bare(state, "XDG_DATA_HOME="+state+"/data", "XDG_CONFIG_HOME="+state+"/config", "XDG_CACHE_HOME="+state+"/cache", "XDG_STATE_HOME="+state+"/state",
+			"OPENCODE_CONFIG_CONTENT="+string(config), "OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_MODELS_FETCH=1")
+	}
+	agenttest.Run(t, target)
+}
+
+func TestGeminiCLI(t *testing.T) {
+	target := real(t, "gemini-cli@0.61.0", "gemini", "--acp")
+	target.Env = func(t *testing.T, dir, state string) []string {
+		settings := filepath.Join(state, ".gemini", "settings.json")
+		if err := os.MkdirAll(filepath.Dir(settings), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(settings, []byte(`{"security":{"auth":{"selectedType":"gemini-api-key"},"folderTrust":{"enabled":false}},"telemetry":{"enabled":false},"privacy":{"usageStatisticsEnabled":false},"general":{"disableAutoUpdate":true,"disableUpdateNag":true,"enableAutoUpdate":false}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return bare(state, "GEMINI_API_KEY=none", "GOOGLE_GEMINI_BASE_URL="+model(t, dir))
+	}
+	target.Restart = func(t *testing.T, _, state string) {
+		// Gemini CLI 0.61 names a session's file by the minute and wipes it when the
+		// session is loaded in the minute it began; so it began a while ago.
+		files, err := filepath.Glob(filepath.Join(state, ".gemini/tmp/*/chats/session-*.jsonl"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no session files: %v", err)
+		}
+		for _, f := range files {
+			id := filepath.Base(f)[strings.LastIndex(filepath.Base(f), "-"):]
+			if err := os.Rename(f, filepath.Join(filepath.Dir(f), "session-2026-01-01T00-00"+id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	agenttest.Run(t, target)
+}

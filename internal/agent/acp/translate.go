@@ -1,0 +1,251 @@
+package acp
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"catamaran/internal/agent"
+	"catamaran/internal/api"
+)
+
+// translator turns session updates into events. It does no I/O.
+type translator struct {
+	// nonce makes synthesised ids differ from those of earlier processes of the same session.
+	nonce string
+	turn  int
+	made  int
+	// run is the kind of chunks without messageId that are coming in one after the other, runID their id.
+	run, runID string
+	tools      map[string]*toolState
+}
+
+type toolState struct {
+	command, edits, ended bool
+}
+
+func toolID(id string) string { return "tool:" + id }
+
+func (t *translator) newTurn() {
+	t.turn++
+	t.run = ""
+	// Only a running turn's calls can change; agents number them uniquely.
+	t.tools = map[string]*toolState{}
+}
+
+func (t *translator) make(kind string) string {
+	t.made++
+	return fmt.Sprintf("%s:%s-%d", kind, t.nonce, t.made)
+}
+
+func (t *translator) update(raw json.RawMessage) []agent.Event {
+	u := fields(raw)
+	kind := text(u["sessionUpdate"])
+	switch kind {
+	case "agent_message_chunk":
+		return t.chunk(agent.KindMessage, text(u["messageId"]), blockText(u["content"]))
+	case "agent_thought_chunk":
+		return t.chunk(agent.KindReasoning, text(u["messageId"]), blockText(u["content"]))
+	case "usage_update":
+		if n := (api.Usage{ContextUsed: int64(number(u["used"])), ContextSize: int64(number(u["size"]))}); n != (api.Usage{}) {
+			return []agent.Event{{Kind: agent.KindUsage, ID: "usage", Usage: &n}}
+		}
+		return nil
+	case "user_message_chunk", "available_commands_update", "current_mode_update", "config_option_update", "session_info_update":
+		return nil
+	}
+	t.run = ""
+	switch kind {
+	case "tool_call", "tool_call_update":
+		if id := text(u["toolCallId"]); id != "" {
+			return t.tool(id, u, kind == "tool_call")
+		}
+	case "plan":
+		return []agent.Event{{Kind: agent.KindPlan, ID: fmt.Sprintf("plan:%s-%d", t.nonce, t.turn), Plan: planSteps(u["entries"])}}
+	}
+	return []agent.Event{{Kind: agent.KindUnknown, ID: t.make(agent.KindUnknown), Raw: raw}}
+}
+
+// textUpdate is the update that comes most, decoded in one pass: streamed text.
+type textUpdate struct {
+	SessionID string `json:"sessionId"`
+	Update    struct {
+		SessionUpdate string `json:"sessionUpdate"`
+		MessageID     string `json:"messageId"`
+		Content       struct {
+			Type string `json:"type"`
+			Text string `json:"text"`
+		} `json:"content"`
+	} `json:"update"`
+}
+
+func (u *textUpdate) kind() string {
+	if u.Update.SessionUpdate == "agent_thought_chunk" {
+		return agent.KindReasoning
+	}
+	return agent.KindMessage
+}
+
+// textChunk reports whether params are a chunk of text; anything else, mistyped
+// fields included, takes the lenient way.
+func textChunk(params json.RawMessage) (u textUpdate, ok bool) {
+	if !bytes.Contains(params, []byte("_chunk")) || json.Unmarshal(params, &u) != nil {
+		return textUpdate{}, false
+	}
+	k := u.Update.SessionUpdate
+	return u, (k == "agent_message_chunk" || k == "agent_thought_chunk") && u.Update.Content.Type == "text"
+}
+
+func (t *translator) chunk(kind, id, s string) []agent.Event {
+	switch {
+	case id != "":
+		t.run = ""
+		id = kind + ":" + id // a thought may carry its message's id
+	case t.run == kind:
+		id = t.runID
+	default:
+		id = t.make(kind)
+		t.run, t.runID = kind, id
+	}
+	if s == "" {
+		return nil
+	}
+	return []agent.Event{{Kind: kind, ID: id, Append: s}}
+}
+
+// blockText renders a content block as Markdown.
+func blockText(raw json.RawMessage) string {
+	b := fields(raw)
+	switch kind := text(b["type"]); kind {
+	case "text", "":
+		return text(b["text"])
+	case "resource_link":
+		return fmt.Sprintf("[%s](%s)", text(b["name"]), text(b["uri"]))
+	case "resource":
+		r := fields(b["resource"])
+		if s := text(r["text"]); s != "" {
+			return s
+		}
+		return "[" + text(r["uri"]) + "]"
+	default:
+		return "[" + kind + "]"
+	}
+}
+
+func planSteps(raw json.RawMessage) []api.PlanStep {
+	steps := []api.PlanStep{}
+	for _, e := range list(raw) {
+		f := fields(e)
+		step := api.PlanStep{Text: text(f["content"]), Status: text(f["status"])}
+		if step.Status != "in_progress" && step.Status != "completed" {
+			step.Status = "pending"
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+var statuses = map[string]api.ToolStatus{
+	"pending": api.ToolPending, "in_progress": api.ToolRunning, "completed": api.ToolCompleted,
+	"failed": api.ToolFailed, "cancelled": api.ToolCancelled, "canceled": api.ToolCancelled,
+}
+
+// tool translates a tool call or an update of one; Gemini CLI sends updates
+// without an earlier call.
+func (t *translator) tool(id string, u map[string]json.RawMessage, first bool) []agent.Event {
+	state := t.tools[id]
+	up := &agent.ToolUpdate{Kind: text(u["kind"]), Title: text(u["title"]), Status: statuses[text(u["status"])]}
+	if state == nil {
+		state = &toolState{}
+		t.tools[id] = state
+		first = true
+		if up.Status == "" {
+			up.Status = api.ToolPending
+		}
+	}
+	if first {
+		up.Kind, up.Title = or(up.Kind, "other"), or(up.Title, or(text(u["name"]), "Tool call"))
+	}
+	e := agent.Event{Kind: agent.KindTool, ID: toolID(id), Tool: up}
+	if in := u["rawInput"]; len(fields(in)) > 0 || len(list(in)) > 0 || text(in) != "" {
+		up.Input = in
+	}
+	up.Command = command(u, state)
+	up.Locations = locations(u["locations"])
+	output, edits := contents(u["content"])
+	up.Edits = edits
+	if len(edits) > 0 {
+		state.edits = true
+	}
+	if output == "" {
+		output = rawOutput(u["rawOutput"])
+	}
+	if output != "" {
+		up.Output = &output
+	}
+	meta := fields(u["_meta"])
+	e.Append = text(fields(meta["terminal_output_delta"])["data"]) // Codex's adapter streams output so
+	up.ExitCode = exitCode(u["rawOutput"], meta)
+	switch up.Status {
+	case api.ToolCompleted, api.ToolFailed, api.ToolCancelled:
+		state.ended = true
+	case api.ToolPending, api.ToolRunning:
+		state.ended = false
+	}
+	return []agent.Event{e}
+}
+
+// asked makes the tool call of a permission request known, without taking the
+// request's explanations for the call's output.
+func (t *translator) asked(id string, call map[string]json.RawMessage) []agent.Event {
+	t.run = ""
+	state := t.tools[id]
+	if state == nil {
+		u := map[string]json.RawMessage{}
+		for _, k := range []string{"title", "kind", "status", "rawInput", "locations", "name"} {
+			u[k] = call[k]
+		}
+		events := t.tool(id, u, true)
+		_, events[0].Tool.Edits = contents(call["content"])
+		t.tools[id].edits = len(events[0].Tool.Edits) > 0
+		return events
+	}
+	if _, edits := contents(call["content"]); len(edits) > 0 && !state.edits {
+		state.edits = true
+		return []agent.Event{{Kind: agent.KindTool, ID: toolID(id), Tool: &agent.ToolUpdate{Edits: edits}}}
+	}
+	return nil
+}
+
+// settleTools ends the calls still open at the end of a turn: what was declined or cut
+// short, which Gemini CLI for one does not tell.
+func (t *translator) settleTools() []agent.Event {
+	var events []agent.Event
+	for id, s := range t.tools {
+		if !s.ended {
+			s.ended = true
+			events = append(events, agent.Event{Kind: agent.KindTool, ID: toolID(id), Tool: &agent.ToolUpdate{Status: api.ToolCancelled}})
+		}
+	}
+	return events
+}
+
+// approval translates a request for permission, known or not.
+func (t *translator) approval(method string, p, call map[string]json.RawMessage) *api.Approval {
+	_, edits := contents(call["content"])
+	a := &api.Approval{
+		State: api.ApprovalPending, Kind: text(call["kind"]), Command: command(call, &toolState{}), Edits: edits,
+		Title: or(text(call["title"]), or(text(p["title"]), or(text(p["message"]), or(text(p["description"]), or(text(p["reason"]), method))))),
+	}
+	for _, raw := range list(p["options"]) {
+		o := fields(raw)
+		id := or(text(o["optionId"]), or(text(o["id"]), text(raw)))
+		if id != "" {
+			a.Options = append(a.Options, api.ApprovalOption{ID: id, Name: or(text(o["name"]), id), Kind: text(o["kind"])})
+		}
+	}
+	if len(a.Options) == 0 {
+		a.Options = []api.ApprovalOption{{ID: "allow_once", Name: "Allow", Kind: "allow_once"}, {ID: "reject_once", Name: "Decline", Kind: "reject_once"}}
+	}
+	return a
+}

@@ -1,0 +1,267 @@
+package acp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"catamaran/internal/agent"
+	"catamaran/internal/agent/jsonl"
+	"catamaran/internal/api"
+	"catamaran/internal/proc"
+)
+
+type object = map[string]any
+
+type initialized struct {
+	ProtocolVersion   json.Number `json:"protocolVersion"`
+	AgentCapabilities struct {
+		LoadSession         bool `json:"loadSession"`
+		SessionCapabilities struct {
+			Resume json.RawMessage `json:"resume"`
+		} `json:"sessionCapabilities"`
+	} `json:"agentCapabilities"`
+	AgentInfo struct {
+		Version string `json:"version"`
+	} `json:"agentInfo"`
+}
+
+type opened struct {
+	SessionID string `json:"sessionId"`
+	Modes     struct {
+		AvailableModes []struct {
+			ID string `json:"id"`
+		} `json:"availableModes"`
+		CurrentModeID string `json:"currentModeId"`
+	} `json:"modes"`
+	ConfigOptions []struct {
+		ID           string          `json:"id"`
+		Category     string          `json:"category"`
+		CurrentValue json.RawMessage `json:"currentValue"`
+		Options      []struct {
+			Value json.RawMessage `json:"value"`
+		} `json:"options"`
+	} `json:"configOptions"`
+}
+
+// open initializes and gets a session.
+func (s *session) open(ctx context.Context) error {
+	var in initialized
+	err := s.call(ctx, "initialize", object{
+		"protocolVersion":    1,
+		"clientCapabilities": object{"fs": object{"readTextFile": false, "writeTextFile": false}, "terminal": false},
+		"clientInfo":         clientInfo,
+	}, &in)
+	if err != nil {
+		return err
+	}
+	if v := in.ProtocolVersion.String(); v != "" && v != "1" {
+		return &api.Error{Code: api.CodeAgentFailed, Message: fmt.Sprintf("%s speaks version %s of the agent protocol; this app speaks version 1.", s.o.Agent.Name, v),
+			Hint: "Update the app or install another version of the agent."}
+	}
+	s.mu.Lock()
+	s.info.PID, s.info.Version = s.p.PID(), in.AgentInfo.Version
+	s.mu.Unlock()
+
+	var op opened
+	resumed := false
+	if s.o.Resume != "" {
+		op, resumed, err = s.resume(ctx, in)
+		if err != nil {
+			return err
+		}
+	}
+	if !resumed {
+		op = opened{}
+		if err := s.call(ctx, "session/new", object{"cwd": s.o.Dir, "mcpServers": []any{}}, &op); err != nil {
+			return err
+		}
+		if op.SessionID == "" {
+			return &api.Error{Code: api.CodeAgentFailed, Message: s.o.Agent.Name + " opened a session without an id.", Details: s.p.StderrTail()}
+		}
+	}
+	s.mu.Lock()
+	s.id = op.SessionID
+	s.info.Resume, s.info.Resumed = op.SessionID, resumed
+	s.mu.Unlock()
+	return s.setMode(ctx, op)
+}
+
+// resume continues the session of an earlier process: by session/resume where the
+// agent has it, because that replays nothing, else by session/load. An agent that
+// does not know the session any more is no error.
+func (s *session) resume(ctx context.Context, in initialized) (opened, bool, error) {
+	method := ""
+	switch raw := in.AgentCapabilities.SessionCapabilities.Resume; {
+	case len(raw) > 0 && string(raw) != "null" && string(raw) != "false":
+		method = "session/resume"
+	case in.AgentCapabilities.LoadSession:
+		method = "session/load"
+	default:
+		return opened{}, false, nil
+	}
+	var op opened
+	err := s.call(ctx, method, object{"sessionId": s.o.Resume, "cwd": s.o.Dir, "mcpServers": []any{}}, &op)
+	var answer *jsonl.Error
+	switch {
+	case err == nil:
+		if method == "session/load" {
+			s.flush(ctx)
+		}
+		op.SessionID = s.o.Resume
+		return op, true, nil
+	case errors.As(err, &answer) && answer.Code != authRequired:
+		s.log.Info("agent does not know the session any more", "method", method, "error", err, "data", proc.Text(answer.Data[:min(len(answer.Data), 1<<10)]))
+		return opened{}, false, nil
+	}
+	return opened{}, false, err
+}
+
+// flush waits for what an agent still sends of a loaded session's history after it
+// has answered (Gemini CLI does): a call that every agent answers, with an error,
+// comes back behind it.
+func (s *session) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	var answer *jsonl.Error
+	if err := s.call(ctx, "_catamaran/flush", object{}, nil); err != nil && !errors.As(err, &answer) {
+		s.log.Info("agent does not answer unknown calls", "error", err)
+	}
+}
+
+// modeNames are the ids that agents use for our three permission modes, in the
+// order they are tried: Gemini CLI and the demo agent, Claude's adapter, Codex's adapter.
+var modeNames = map[api.PermissionMode][]string{
+	api.PermissionSupervised:  {"default", "ask", "manual", "read-only"},
+	api.PermissionAcceptEdits: {"autoEdit", "auto-edit", "auto_edit", "acceptEdits", "accept-edits", "workspace-write", "default"},
+	api.PermissionFull:        {"yolo", "bypassPermissions", "agent-full-access", "full-access"},
+}
+
+// setMode makes the agent's own mode match. Agents start in modes that do not
+// ask, so a refusal is told to the person.
+func (s *session) setMode(ctx context.Context, op opened) error {
+	var current, wanted, option string
+	var offered []string
+	if len(op.Modes.AvailableModes) > 0 {
+		current = op.Modes.CurrentModeID
+		for _, m := range op.Modes.AvailableModes {
+			offered = append(offered, m.ID)
+		}
+	} else {
+		for _, c := range op.ConfigOptions {
+			if c.Category != "mode" && c.ID != "mode" {
+				continue
+			}
+			option, current = c.ID, text(c.CurrentValue)
+			for _, v := range c.Options {
+				offered = append(offered, text(v.Value))
+			}
+			break
+		}
+	}
+	for _, name := range modeNames[s.o.Permission] {
+		if slices.Contains(offered, name) {
+			wanted = name
+			break
+		}
+	}
+	if wanted == "" || wanted == current {
+		return nil
+	}
+	var err error
+	if option != "" {
+		err = s.call(ctx, "session/set_config_option", object{"sessionId": op.SessionID, "configId": option, "value": wanted}, nil)
+	} else {
+		err = s.call(ctx, "session/set_mode", object{"sessionId": op.SessionID, "modeId": wanted}, nil)
+	}
+	var answer *jsonl.Error
+	if !errors.As(err, &answer) {
+		return err
+	}
+	s.log.Warn("agent refused a mode", "mode", wanted, "error", err)
+	if s.o.Permission != api.PermissionFull {
+		s.emit(agent.Event{Kind: agent.KindNotice, ID: "notice:" + s.t.nonce + "-mode", Level: "warning",
+			Append: fmt.Sprintf("%s refused its mode %q and stays in %q: it may act without asking.", s.o.Agent.Name, wanted, current)})
+	}
+	return nil
+}
+
+// Prompt runs one turn.
+func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, error) {
+	s.mu.Lock()
+	if s.prompting {
+		s.mu.Unlock()
+		return "", &api.Error{Code: api.CodeConflict, Message: "A turn is already running in this session."}
+	}
+	s.prompting, s.interrupted = true, false
+	id := s.id
+	s.mu.Unlock()
+	s.sinkMu.Lock()
+	s.replaying = false
+	s.t.newTurn()
+	s.sinkMu.Unlock()
+
+	var r struct {
+		StopReason string          `json:"stopReason"`
+		Usage      json.RawMessage `json:"usage"`
+		Meta       json.RawMessage `json:"_meta"`
+	}
+	err := s.call(ctx, "session/prompt", object{"sessionId": id, "prompt": []object{{"type": "text", "text": prompt}}}, &r)
+
+	s.mu.Lock()
+	s.prompting = false
+	interrupted := s.interrupted
+	s.mu.Unlock()
+	stop := agent.StopReason(r.StopReason)
+	var answer *jsonl.Error
+	if err != nil && interrupted && errors.As(err, &answer) {
+		// Some agents answer a cancelled turn with the error their own abort raised.
+		s.log.Info("agent answered a cancelled turn with an error", "error", err)
+		stop, err = agent.StopCancelled, nil
+	}
+	if stop == "" {
+		stop = agent.StopEndTurn
+	}
+	s.endTurn(turnUsage(r.Usage, r.Meta))
+	if err != nil {
+		return "", s.failure(ctx, "failed", err)
+	}
+	return stop, nil
+}
+
+// endTurn settles what the agent left open.
+func (s *session) endTurn(usage *api.Usage) {
+	left := s.cancelApprovals()
+	s.mu.Lock()
+	left = append(s.settled, left...)
+	s.settled = nil
+	s.mu.Unlock()
+	s.sinkMu.Lock()
+	defer s.sinkMu.Unlock()
+	for _, id := range left {
+		s.emitLocked(agent.Event{Kind: agent.KindApprovalResolved, ID: id})
+	}
+	s.emitLocked(s.t.settleTools()...)
+	if usage != nil {
+		s.emitLocked(agent.Event{Kind: agent.KindUsage, ID: "usage", Usage: usage})
+	}
+}
+
+// Interrupt asks the agent to end the turn and answers what it has asked as cancelled.
+func (s *session) Interrupt(ctx context.Context) error {
+	s.mu.Lock()
+	s.interrupted = true
+	id := s.id
+	s.mu.Unlock()
+	err := s.peer.Notify(ctx, "session/cancel", object{"sessionId": id})
+	settled := s.cancelApprovals()
+	s.mu.Lock()
+	s.settled = append(s.settled, settled...)
+	s.mu.Unlock()
+	if err != nil {
+		return s.failure(ctx, "could not be interrupted", err)
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+// Package modelsim is a scripted model on loopback for tests that drive real
+// agent programs: OpenAI-compatible chat completions and Gemini's
+// generateContent, streamed as server-sent events. In every turn it answers step
+// 0 with a shell tool call, step 1 with a file write, step 2 with text; a prompt
+// that holds "stream" it answers with words until the agent hangs up. Only tests
+// import it; it listens on 127.0.0.1 alone.
+package modelsim
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Script is what the model does.
+type Script struct {
+	Command    string // run in step 0
+	File, Text string // written in step 1; File is absolute
+	Say        string // said in step 2
+}
+
+// Sim is a running model server.
+type Sim struct {
+	URL string
+	// Log is told of every request; may be nil.
+	Log    func(format string, args ...any)
+	script Script
+	server *httptest.Server
+	calls  atomic.Int64
+}
+
+// Start serves a script until Close.
+func Start(script Script, log func(string, ...any)) *Sim {
+	s := &Sim{script: script, Log: log}
+	if s.Log == nil {
+		s.Log = func(string, ...any) {}
+	}
+	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
+	s.URL = s.server.URL
+	return s
+}
+
+// Close hangs up on everybody and ends the server.
+func (s *Sim) Close() {
+	s.server.CloseClientConnections()
+	s.server.Close()
+}
+
+type object = map[string]any
+
+// maxRequest bounds a request body in bytes.
+const maxRequest = 32 << 20
+
+func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/chat/completions"):
+		s.chat(w, r, body)
+	case strings.HasSuffix(r.URL.Path, ":streamGenerateContent"):
+		s.gemini(w, r, body, true)
+	case strings.HasSuffix(r.URL.Path, ":generateContent"):
+		s.gemini(w, r, body, false)
+	case strings.HasSuffix(r.URL.Path, ":countTokens"):
+		reply(w, object{"totalTokens": 10})
+	default:
+		s.Log("modelsim: no answer to %s %s", r.Method, r.URL.Path)
+		http.NotFound(w, r)
+	}
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// step is what the model does next.
+type step struct {
+	text  string
+	tool  string
+	args  object
+	words bool // endless
+}
+
+var (
+	shells = []string{"bash", "run_shell_command", "shell"}
+	writes = []string{"write", "write_file"}
+)
+
+// next decides from the newest prompt, the number of tool results after it, and the offered tools.
+func (s *Sim) next(prompt string, results int, tools []string) step {
+	find := func(names []string) string {
+		for _, n := range names {
+			if slices.Contains(tools, n) {
+				return n
+			}
+		}
+		return ""
+	}
+	shell, write := find(shells), find(writes)
+	switch {
+	case len(tools) == 0:
+		return step{text: "A short title"}
+	case strings.Contains(prompt, "stream"):
+		return step{words: true}
+	case results == 0 && shell != "":
+		return step{text: "I will run a command. ", tool: shell, args: object{"command": s.script.Command, "description": "scripted command"}}
+	case results == 1 && write == "write":
+		return step{text: "Now I will edit a file. ", tool: write, args: object{"filePath": s.script.File, "content": s.script.Text}}
+	case results == 1 && write != "":
+		return step{text: "Now I will edit a file. ", tool: write, args: object{"file_path": s.script.File, "content": s.script.Text}}
+	}
+	return step{text: s.script.Say}
+}
+
+// events writes server-sent events; false when the agent has hung up.
+func events(w http.ResponseWriter) func(v any) bool {
+	w.Header().Set("Content-Type", "text/event-stream")
+	flush := http.NewResponseController(w)
+	return func(v any) bool {
+		data, ok := v.(string)
+		if !ok {
+			b, _ := json.Marshal(v)
+			data = string(b)
+		}
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil {
+			return false
+		}
+		return flush.Flush() == nil
+	}
+}
+
+// endless sends words until the agent hangs up or a minute has passed.
+func endless(r *http.Request, send func(word string) bool) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for i := range 3000 {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+			if !send(fmt.Sprintf("word%d ", i)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Sim) chat(w http.ResponseWriter, r *http.Request, body []byte) {
+	var q struct {
+		Stream   bool `json:"stream"`
+		Messages []struct {
+			Role    string          `json:"role"`
+			Content json.RawMessage `json:"content"`
+		} `json:"messages"`
+		Tools []struct {
+			Function struct {
+				Name string `json:"name"`
+			} `json:"function"`
+		} `json:"tools"`
+	}
+	if err := json.Unmarshal(body, &q); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	prompt, results := "", 0
+	for _, m := range q.Messages {
+		switch m.Role {
+		case "user":
+			prompt, results = string(m.Content), 0
+		case "tool":
+			results++
+		}
+	}
+	var tools []string
+	for _, t := range q.Tools {
+		tools = append(tools, t.Function.Name)
+	}
+	st := s.next(prompt, results, tools)
+	s.Log("modelsim: chat, %d results, %d tools: %q %s", results, len(tools), st.text, st.tool)
+	id := fmt.Sprintf("chatcmpl-%d", s.calls.Add(1))
+	usage := object{"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
+	if !q.Stream {
+		reply(w, object{"id": id, "object": "chat.completion", "model": "fake-model", "usage": usage, "choices": []object{
+			{"index": 0, "finish_reason": "stop", "message": object{"role": "assistant", "content": st.text}}}})
+		return
+	}
+	send := events(w)
+	delta := func(d object, finish any) bool {
+		return send(object{"id": id, "object": "chat.completion.chunk", "model": "fake-model", "choices": []object{{"index": 0, "delta": d, "finish_reason": finish}}})
+	}
+	if st.words {
+		endless(r, func(word string) bool { return delta(object{"role": "assistant", "content": word}, nil) })
+		return
+	}
+	for word := range strings.SplitAfterSeq(st.text, " ") {
+		delta(object{"role": "assistant", "content": word}, nil)
+	}
+	finish := "stop"
+	if st.tool != "" {
+		finish = "tool_calls"
+		args, _ := json.Marshal(st.args)
+		delta(object{"tool_calls": []object{{"index": 0, "id": "call_" + id, "type": "function", "function": object{"name": st.tool, "arguments": string(args)}}}}, nil)
+	}
+	delta(object{}, finish)
+	send(object{"id": id, "object": "chat.completion.chunk", "model": "fake-model", "choices": []object{}, "usage": usage})
+	send("[DONE]")
+}
+
+func (s *Sim) gemini(w http.ResponseWriter, r *http.Request, body []byte, stream bool) {
+	type part struct {
+		Text             string          `json:"text"`
+		FunctionResponse json.RawMessage `json:"functionResponse"`
+	}
+	var q struct {
+		Contents []struct {
+			Role  string `json:"role"`
+			Parts []part `json:"parts"`
+		} `json:"contents"`
+		Tools []struct {
+			FunctionDeclarations []struct {
+				Name string `json:"name"`
+			} `json:"functionDeclarations"`
+		} `json:"tools"`
+		GenerationConfig struct {
+			ResponseMimeType string `json:"responseMimeType"`
+		} `json:"generationConfig"`
+	}
+	if err := json.Unmarshal(body, &q); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	prompt, results := "", 0
+	for _, c := range q.Contents {
+		if c.Role != "user" {
+			continue
+		}
+		for _, p := range c.Parts {
+			if len(p.FunctionResponse) > 0 {
+				results++
+			} else if p.Text != "" {
+				prompt, results = p.Text, 0
+			}
+		}
+	}
+	var tools []string
+	for _, t := range q.Tools {
+		for _, f := range t.FunctionDeclarations {
+			tools = append(tools, f.Name)
+		}
+	}
+	usage := object{"promptTokenCount": 10, "candidatesTokenCount": 10, "totalTokenCount": 20}
+	answer := func(finish string, parts ...object) object {
+		c := object{"index": 0, "content": object{"role": "model", "parts": parts}}
+		if finish != "" {
+			c["finishReason"] = finish
+		}
+		return object{"candidates": []object{c}, "usageMetadata": usage, "modelVersion": "fake-model"}
+	}
+	if q.GenerationConfig.ResponseMimeType == "application/json" || !stream {
+		// The router and other helpers of Gemini CLI want JSON of their own shape.
+		reply(w, answer("STOP", object{"text": `{"reasoning":"scripted","model_choice":"flash","complexity_reasoning":"scripted","complexity_score":1,"next_speaker":"user"}`}))
+		return
+	}
+	st := s.next(prompt, results, tools)
+	s.Log("modelsim: gemini, %d results, %d tools: %q %s", results, len(tools), st.text, st.tool)
+	send := events(w)
+	if st.words {
+		endless(r, func(word string) bool { return send(answer("", object{"text": word})) })
+		return
+	}
+	for word := range strings.SplitAfterSeq(st.text, " ") {
+		send(answer("", object{"text": word}))
+	}
+	if st.tool != "" {
+		send(answer("STOP", object{"functionCall": object{"id": fmt.Sprintf("fc_%d", s.calls.Add(1)), "name": st.tool, "args": st.args}}))
+		return
+	}
+	send(answer("STOP", object{"text": ""}))
+}

@@ -1,0 +1,33 @@
+package agent
+
+import "catamaran/internal/api"
+
+// Presets are the agents the app knows, in the order they are shown. The demo
+// agent is not among them: its path is the backend itself (see RegistryOptions).
+// Programs, arguments and commands: the agents' own documentation, 2026-11;
+// opencode and gemini are driven in tests, the others are taken on trust.
+func Presets() []Preset {
+	version := []string{"--version"}
+	return []Preset{
+		{ID: "opencode", Name: "OpenCode", Driver: "acp", Program: "opencode", Args: []string{"acp"}, VersionArgs: version,
+			Install: "npm install -g opencode-ai", SignIn: "opencode auth login", ModeEnv: OpenCodeModeEnv()},
+		{ID: "gemini", Name: "Gemini CLI", Driver: "acp", Program: "gemini", Args: []string{"--acp"}, VersionArgs: version,
+			OldArgs: []string{"--experimental-acp"}, ArgsSince: "0.33.0", Install: "npm install -g @google/gemini-cli", SignIn: "gemini"},
+		{ID: "cursor", Name: "Cursor", Driver: "acp", Program: "cursor-agent", Args: []string{"acp"}, VersionArgs: version,
+			Install: "curl https://cursor.com/install -fsS | bash", SignIn: "cursor-agent login"},
+		{ID: "copilot", Name: "GitHub Copilot CLI", Driver: "acp", Program: "copilot", Args: []string{"--acp"}, VersionArgs: version,
+			Install: "npm install -g @github/copilot", SignIn: "copilot login"},
+		{ID: "goose", Name: "Goose", Driver: "acp", Program: "goose", Args: []string{"acp"}, VersionArgs: version,
+			Install: "curl -fsSL https://github.com/block/goose/releases/download/stable/download_cli.sh | bash", SignIn: "goose configure"},
+		{ID: "qwen", Name: "Qwen Code", Driver: "acp", Program: "qwen", Args: []string{"--acp"}, VersionArgs: version,
+			Install: "npm install -g @qwen-code/qwen-code", SignIn: "qwen"},
+	}
+}
+
+// OpenCodeModeEnv makes OpenCode ask: its modes say nothing about permissions and
+// by itself it runs commands and edits files unasked. The variable is merged
+// over the user's own configuration (config loader of opencode 1.18).
+func OpenCodeModeEnv() map[api.PermissionMode][]string {
+	ask := []string{`OPENCODE_PERMISSION={"bash":"ask","edit":"ask","webfetch":"ask"}`}
+	return map[api.PermissionMode][]string{api.PermissionSupervised: ask, api.PermissionAcceptEdits: ask}
+}

@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"catamaran/internal/api"
+	"catamaran/internal/store"
+	"catamaran/internal/thread"
+)
+
+// onState carries out a decision on a thread; answer makes the command's answer from the state after it.
+func onState[T any](e *Engine, ctx context.Context, commandID, method, threadID string, tc thread.Command, answer func(thread.State) (T, error)) (T, error) {
+	return run(e, ctx, commandID, method, func(c *command) (T, error) {
+		var result T
+		err := e.onThread(ctx, threadID, func(a *actor) error {
+			if e.frozen(a.state.Thread.ProjectID) {
+				return &api.Error{Code: api.CodeConflict, Message: "The project is being removed.", Retryable: true}
+			}
+			return a.decide(tc, c.trace, func(next thread.State) (*store.Receipt, error) {
+				var err error
+				if result, err = answer(next); err != nil {
+					return nil, err
+				}
+				r, err := c.receipt(threadID, result)
+				c.stored = c.stored || r != nil
+				return r, err
+			})
+		})
+		return result, err
+	})
+}
+
+func head(s thread.State) (api.Thread, error) { return s.Thread, nil }
+func empty(thread.State) (api.Empty, error)   { return api.Empty{}, nil }
+
+// RenameThread sets a thread's title.
+func (e *Engine) RenameThread(ctx context.Context, commandID string, r api.ThreadRename) (api.Thread, error) {
+	return onState(e, ctx, commandID, api.MethodThreadRename, r.ThreadID, thread.Rename{Title: r.Title}, head)
+}
+
+// ArchiveThread puts a thread away or takes it back.
+func (e *Engine) ArchiveThread(ctx context.Context, commandID string, r api.ThreadArchive) (api.Thread, error) {
+	return onState(e, ctx, commandID, api.MethodThreadArchive, r.ThreadID, thread.Archive{Archived: r.Archived}, head)
+}
+
+// UpdateThread changes agent or permission from the next turn on.
+func (e *Engine) UpdateThread(ctx context.Context, commandID string, r api.ThreadUpdate) (api.Thread, error) {
+	return onState(e, ctx, commandID, api.MethodThreadUpdate, r.ThreadID, thread.Update{AgentID: r.AgentID, Permission: r.Permission}, head)
+}
+
+// DeleteThread deletes a thread with everything kept of it; refused while a turn runs.
+func (e *Engine) DeleteThread(ctx context.Context, commandID string, r api.ThreadRef) (api.Empty, error) {
+	return run(e, ctx, commandID, api.MethodThreadDelete, func(c *command) (api.Empty, error) {
+		err := e.onThread(ctx, r.ThreadID, func(a *actor) error {
+			// The receipt is about no thread: it must outlive this one.
+			err := a.decide(thread.Remove{}, c.trace, func(thread.State) (*store.Receipt, error) {
+				r, err := c.receipt("", api.Empty{})
+				c.stored = r != nil
+				return r, err
+			})
+			if err != nil {
+				return err
+			}
+			a.removed()
+			e.forget(c.st, a.dir, r.ThreadID)
+			return nil
+		})
+		return api.Empty{}, err
+	})
+}
+
+// StartTurn sends a prompt: it runs, or queues behind the running turn.
+func (e *Engine) StartTurn(ctx context.Context, commandID string, r api.TurnStart) (api.Turn, error) {
+	id := newID("u")
+	return onState(e, ctx, commandID, api.MethodTurnStart, r.ThreadID, thread.Prompt{TurnID: id, ItemID: newID("i"), Text: r.Text},
+		func(s thread.State) (api.Turn, error) {
+			if s.Active != nil && s.Active.ID == id {
+				return *s.Active, nil
+			}
+			for _, q := range s.Queue {
+				if q.Turn.ID == id {
+					return q.Turn, nil
+				}
+			}
+			return api.Turn{}, errors.New("the turn is neither running nor queued")
+		})
+}
+
+// UnqueueTurn takes a queued turn and its prompt back.
+func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRef) (api.Empty, error) {
+	st, err := e.ready()
+	if err != nil {
+		return api.Empty{}, err
+	}
+	if commandID != "" {
+		// The first time may have removed the turn: its receipt answers then.
+		if rec, err := st.Receipt(ctx, commandID); err == nil {
+			return replayed[api.Empty](rec, api.MethodTurnUnqueue)
+		}
+	}
+	t, _, err := st.Turn(ctx, r.TurnID)
+	if err != nil {
+		return api.Empty{}, e.clientError("find the turn", err)
+	}
+	return onState(e, ctx, commandID, api.MethodTurnUnqueue, t.ThreadID, thread.Unqueue{TurnID: r.TurnID}, empty)
+}
+
+// StopTurn stops the running turn and drops the queue behind it; it answers at
+// once, with Stopping set, and the turn's end follows (A2.6). Without a running turn nothing happens.
+func (e *Engine) StopTurn(ctx context.Context, commandID string, r api.ThreadRef) (api.Thread, error) {
+	return onState(e, ctx, commandID, api.MethodTurnStop, r.ThreadID, thread.Stop{}, head)
+}
+
+// AnswerApproval answers an agent's question with one of its options, or cancels the turn.
+func (e *Engine) AnswerApproval(ctx context.Context, commandID string, r api.ApprovalAnswer) (api.Item, error) {
+	return run(e, ctx, commandID, api.MethodApprovalAnswer, func(c *command) (api.Item, error) {
+		var result api.Item
+		err := e.onThread(ctx, r.ThreadID, func(a *actor) error {
+			for _, p := range a.state.Pending {
+				if p.ID == r.ItemID {
+					result = p
+				}
+			}
+			reply := thread.Reply{ItemID: r.ItemID, OptionID: r.OptionID, Cancel: r.Cancel}
+			return a.decideEvents(reply, c.trace, func(events []api.Event) (*store.Receipt, error) {
+				for _, ev := range events {
+					if ev.Item != nil && ev.Item.ID == r.ItemID {
+						result = *ev.Item
+					}
+				}
+				rec, err := c.receipt(r.ThreadID, result)
+				c.stored = rec != nil
+				return rec, err
+			})
+		})
+		return result, err
+	})
+}
+
+// TurnDiff returns what a turn changed, from the checkpoints around it.
+func (e *Engine) TurnDiff(ctx context.Context, r api.TurnRef) (api.TurnDiff, error) {
+	d, err := e.turnDiff(ctx, r.TurnID)
+	return d, e.clientError("make the diff", err)
+}
+
+func (e *Engine) turnDiff(ctx context.Context, turnID string) (api.TurnDiff, error) {
+	none := api.TurnDiff{TurnID: turnID, Files: []api.FileDiff{}}
+	st, err := e.ready()
+	if err != nil {
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.t.call)
+	defer cancel()
+	t, refs, err := st.Turn(ctx, turnID)
+	if err != nil {
+		return none, err
+	}
+	if e.o.Checkpoints == nil || refs.Before == "" || refs.After == "" {
+		hint := "Changes are known for folders in a Git repository, from the turn's checkpoints."
+		if !t.State.Final() {
+			hint = "The turn has not ended yet."
+		}
+		return none, &api.Error{Code: api.CodeNotFound, Message: "No checkpoints were made around this turn.", Hint: hint}
+	}
+	w, err := st.Work(ctx, t.ThreadID)
+	if err != nil {
+		return none, err
+	}
+	p, err := e.project(ctx, st, w.Thread.ProjectID)
+	if err != nil {
+		return none, err
+	}
+	files, truncated, err := e.o.Checkpoints.Diff(ctx, p.Path, refs.Before, refs.After)
+	if err != nil {
+		return none, err
+	}
+	if files == nil {
+		files = []api.FileDiff{}
+	}
+	return api.TurnDiff{TurnID: turnID, Files: files, Truncated: truncated}, nil
+}
+
+// ListAgents tells the agents of this environment.
+func (e *Engine) ListAgents(ctx context.Context, r api.AgentList) (api.Agents, error) {
+	if _, err := e.ready(); err != nil {
+		return api.Agents{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.t.call)
+	defer cancel()
+	agents, err := e.o.Agents.List(ctx, r.Rescan)
+	if err != nil {
+		return api.Agents{}, e.clientError("look for agents", err)
+	}
+	if agents == nil {
+		agents = []api.Agent{}
+	}
+	return api.Agents{Agents: agents}, nil
+}

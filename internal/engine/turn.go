@@ -1,0 +1,496 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"catamaran/internal/agent"
+	"catamaran/internal/api"
+	"catamaran/internal/store"
+	"catamaran/internal/thread"
+)
+
+// attempt is the run of the active turn. Results carry the run they belong to; those of another are dropped.
+type attempt struct {
+	turn   api.Turn
+	trace  string
+	text   string
+	ctx    context.Context
+	cancel context.CancelFunc
+	phase  string // preparing, prompting, ending
+	before string
+	usage  *api.Usage
+	stop   bool
+	rung   int
+	died   *api.Error // the agent's process ended under the prompt
+}
+
+const (
+	preparing = "preparing"
+	prompting = "prompting"
+	ending    = "ending"
+)
+
+// begin starts a turn: checkpoint and agent side by side, then the prompt.
+func (a *actor) begin(t api.Turn, text string) {
+	r := &attempt{turn: t, text: text, trace: a.traces[t.ID], phase: preparing}
+	delete(a.traces, t.ID)
+	if r.trace == "" {
+		r.trace = newID("trace")
+	}
+	r.ctx, r.cancel = context.WithCancel(a.e.life)
+	a.run = r
+	a.tl.reset(t.ID)
+	a.idle.Reset(far)
+
+	o := opening{agentID: a.state.Thread.AgentID, permission: a.state.Thread.Permission}
+	if s := a.session; s != nil && (s.agentID != o.agentID || s.permission != o.permission || ended(s)) {
+		a.closeSession("another agent or permission is wanted")
+	}
+	o.have, o.old = a.session, a.closing
+	if a.resume.AgentID == o.agentID {
+		o.resume = a.resume.Cursor
+	} else if a.resume.Cursor != "" {
+		o.foreign = true
+	}
+	a.e.chore(func() {
+		p := a.prepare(r, o)
+		taken := make(chan struct{})
+		a.post(func() { a.prepared(r, o, p); close(taken) })
+		select {
+		case <-taken:
+			return
+		case <-a.ended:
+		}
+		select {
+		case <-taken:
+		default: // the backend ends and nobody owns what was opened
+			if o.have == nil {
+				a.discard(p.opened)
+			}
+		}
+	})
+}
+
+func ended(s *session) bool {
+	select {
+	case <-s.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// opening is which session a turn wants.
+type opening struct {
+	agentID    string
+	permission api.PermissionMode
+	resume     string
+	foreign    bool // there is a conversation, but another agent's
+	have, old  *session
+}
+
+type preparation struct {
+	before  string
+	warning error // the checkpoint failed
+	opened  *session
+	err     error
+}
+
+func (a *actor) prepare(r *attempt, o opening) preparation {
+	var p preparation
+	var wg sync.WaitGroup
+	if a.e.o.Checkpoints != nil {
+		wg.Go(func() { p.before, p.warning = a.checkpoint(r.ctx, r.turn.ID+"-before") })
+	}
+	p.opened = o.have
+	if o.have == nil {
+		p.opened, p.err = a.open(r, o)
+	}
+	wg.Wait()
+	return p
+}
+
+func (a *actor) checkpoint(ctx context.Context, label string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.e.t.checkpoint)
+	defer cancel()
+	return a.e.o.Checkpoints.Take(ctx, a.dir, a.id, label)
+}
+
+func (a *actor) open(r *attempt, o opening) (*session, error) {
+	ctx, cancel := context.WithTimeoutCause(r.ctx, a.e.t.open, &api.Error{Code: api.CodeAgentFailed,
+		Message: "The agent did not start in time.", Hint: "Start it in a terminal to see what it waits for.", Retryable: true})
+	defer cancel()
+	if o.old != nil {
+		select {
+		case <-o.old.Done():
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	if info, err := os.Stat(a.dir); err != nil || !info.IsDir() {
+		return nil, &api.Error{Code: api.CodeNotFound, Message: "The project's folder is not there: " + a.dir, Hint: "Bring it back, or remove the project."}
+	}
+	driver, config, env, err := a.e.o.Agents.Resolve(ctx, o.agentID)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{opener: r, agentID: o.agentID, permission: o.permission}
+	s.over, s.abandon = context.WithCancel(context.Background())
+	s.Session, err = driver.Open(ctx, agent.OpenOptions{Agent: config, Dir: a.dir, Env: env, Permission: o.permission, Resume: o.resume,
+		Sink: func(ev agent.Event) {
+			select {
+			case a.inbox <- func() { a.event(s, ev) }:
+			case <-s.over.Done():
+			case <-a.ended:
+			}
+		}})
+	if err != nil {
+		s.abandon()
+		if cause := context.Cause(ctx); cause != nil && api.AsError(err) == nil {
+			err = cause
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// discard ends a session nobody wants any more.
+func (a *actor) discard(s *session) {
+	if s == nil {
+		return
+	}
+	s.abandon()
+	ctx, cancel := a.e.closeBound()
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		a.e.log.Error("end the agent", "thread", a.id, "pid", s.Info().PID, "error", err)
+	}
+}
+
+func (a *actor) prepared(r *attempt, o opening, p preparation) {
+	if a.run != r {
+		if p.opened != a.session {
+			a.e.chore(func() { a.discard(p.opened) })
+		}
+		return
+	}
+	r.before = p.before
+	if p.opened != nil && o.have == nil {
+		a.opened(r, o, p.opened)
+	}
+	w := &store.Write{Durable: true}
+	if p.before != "" {
+		w.Refs = &store.Refs{TurnID: r.turn.ID, Before: p.before}
+	}
+	if s := p.opened; s != nil && o.have == nil {
+		w.Resume = a.cursor(s)
+	}
+	if w.Refs != nil || w.Resume != nil {
+		if err := a.commit(w); err != nil {
+			a.e.log.Error("store the resume cursor", "thread", a.id, "error", err)
+		}
+	}
+	switch {
+	case r.stop:
+		a.finish(r, api.TurnInterrupted, stopped())
+		return
+	case p.err != nil:
+		a.finish(r, api.TurnFailed, a.e.agentError("start the agent", p.err))
+		return
+	}
+	if p.warning != nil {
+		a.warn("No checkpoint could be made before this turn: " + p.warning.Error())
+	}
+	if o.have == nil && o.resume != "" && !p.opened.Info().Resumed {
+		a.notice("warning", "The agent no longer knows this conversation. It starts afresh and does not remember what is shown above.")
+	} else if o.have == nil && o.foreign {
+		a.notice("info", "Another agent continues here. It does not know the conversation above.")
+	}
+	r.phase = prompting
+	s := p.opened
+	a.e.chore(func() {
+		reason, err := s.Prompt(r.ctx, r.text)
+		a.post(func() { a.prompted(r, s, reason, err) })
+	})
+}
+
+func (a *actor) opened(r *attempt, o opening, s *session) {
+	a.session = s
+	if a.closing == o.old {
+		a.closing = nil
+	}
+	a.e.chore(func() {
+		select {
+		case <-s.Done():
+			a.post(func() { a.sessionDone(s) })
+		case <-s.over.Done():
+		case <-a.ended:
+		}
+	})
+}
+
+// cursor returns what to store of a session's resume cursor; nil when it has not changed.
+func (a *actor) cursor(s *session) *store.Resume {
+	c := s.Info().Resume
+	if c == "" || c == a.resume.Cursor && s.agentID == a.resume.AgentID {
+		return nil
+	}
+	a.resume = store.Resume{ThreadID: a.id, AgentID: s.agentID, Cursor: c}
+	keep := a.resume
+	return &keep
+}
+
+func (a *actor) prompted(r *attempt, s *session, reason agent.StopReason, err error) {
+	if a.run != r || r.phase != prompting {
+		return
+	}
+	if c := a.cursor(s); c != nil {
+		if cerr := a.commit(&store.Write{Resume: c}); cerr != nil {
+			a.e.log.Error("store the resume cursor", "thread", a.id, "error", cerr)
+		}
+	}
+	switch {
+	case r.stop: // whatever the agent says of it: it was not let to its end
+		a.finish(r, api.TurnInterrupted, stopped())
+	case err != nil:
+		a.finish(r, api.TurnFailed, a.e.agentError("run the turn", err))
+	case reason == agent.StopCancelled:
+		a.finish(r, api.TurnInterrupted, &api.Error{Code: api.CodeCancelled, Message: "The agent ended the turn before it was done."})
+	case reason == agent.StopRefusal:
+		a.finish(r, api.TurnFailed, &api.Error{Code: api.CodeAgentFailed, Message: "The agent refused to go on.", Hint: "Put it differently."})
+	case reason == agent.StopMaxTokens:
+		a.warn("The agent stopped at its limit of tokens; its answer may be cut off.")
+		a.finish(r, api.TurnCompleted, nil)
+	default:
+		a.finish(r, api.TurnCompleted, nil)
+	}
+}
+
+func stopped() *api.Error {
+	return &api.Error{Code: api.CodeCancelled, Message: "You stopped this turn.", Hint: "Send a message to go on."}
+}
+
+// agentError makes an *api.Error of what an agent or its start failed with.
+func (e *Engine) agentError(what string, err error) *api.Error {
+	if a := api.AsError(err); a != nil {
+		return a
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &api.Error{Code: api.CodeTimeout, Message: "It took too long to " + what + ".", Hint: "Try again.", Retryable: true}
+	}
+	e.log.Error(what, "error", err)
+	return &api.Error{Code: api.CodeAgentFailed, Message: "Could not " + what + ".", Hint: "Try again; the details tell more.", Details: err.Error(), Retryable: true}
+}
+
+// finish ends a turn's attempt: what streamed is complete, then the checkpoint after it, then the state.
+func (a *actor) finish(r *attempt, state api.TurnState, reason *api.Error) {
+	r.phase = ending
+	a.ladder.Reset(far)
+	a.grace.Reset(far)
+	status := api.ToolFailed
+	if state == api.TurnInterrupted {
+		status = api.ToolCancelled
+	}
+	a.complete(status)
+	end := thread.End{TurnID: r.turn.ID, State: state, Reason: reason, Usage: r.usage}
+	if r.before == "" {
+		a.over(r, end)
+		return
+	}
+	if r.stop {
+		// The stop cancelled what the run was doing; its checkpoint is still wanted.
+		r.cancel()
+		r.ctx, r.cancel = context.WithCancel(a.e.life)
+	}
+	ctx := r.ctx
+	a.e.chore(func() {
+		after, changes, err := a.changes(ctx, r)
+		a.post(func() {
+			if a.run != r {
+				return
+			}
+			if err != nil {
+				a.warn("The changes of this turn could not be recorded: " + err.Error())
+			}
+			end.Changes = changes
+			if after != "" {
+				if cerr := a.commit(&store.Write{Refs: &store.Refs{TurnID: r.turn.ID, After: after}}); cerr != nil {
+					a.e.log.Error("store the checkpoint", "thread", a.id, "error", cerr)
+				}
+			}
+			a.over(r, end)
+		})
+	})
+}
+
+func (a *actor) changes(ctx context.Context, r *attempt) (string, *api.ChangeSummary, error) {
+	after, err := a.checkpoint(ctx, r.turn.ID+"-after")
+	if err != nil || after == "" {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.e.t.checkpoint)
+	defer cancel()
+	sum, err := a.e.o.Checkpoints.Summary(ctx, a.dir, r.before, after)
+	if err != nil {
+		return after, nil, fmt.Errorf("compare the checkpoints: %w", err)
+	}
+	if sum.Files == nil {
+		sum.Files = []api.ChangedFile{}
+	}
+	return after, &sum, nil
+}
+
+func (a *actor) over(r *attempt, end thread.End) {
+	r.cancel()
+	a.run = nil
+	if a.session != nil {
+		a.idle.Reset(a.e.t.idle)
+	}
+	a.must(end, r.trace)
+}
+
+// interrupt is the first rung of the stop ladder (A2.6): ask; then the ladder timer goes on.
+func (a *actor) interrupt() {
+	r := a.run
+	if r == nil {
+		return
+	}
+	r.stop = true
+	switch r.phase {
+	case preparing, ending:
+		r.cancel()
+	case prompting:
+		if s := a.session; s != nil {
+			a.e.chore(func() {
+				ctx, cancel := context.WithTimeout(r.ctx, a.e.t.interrupt)
+				defer cancel()
+				if err := s.Interrupt(ctx); err != nil && r.ctx.Err() == nil {
+					a.e.log.Warn("interrupt the agent", "thread", a.id, "error", err)
+				}
+			})
+		}
+	}
+	if r.phase != ending {
+		r.rung = 1
+		a.ladder.Reset(a.e.t.interrupt)
+	}
+}
+
+// ladderNext is the next rung: end the process; and when even that is not
+// answered in time, end the turn and say so.
+func (a *actor) ladderNext() {
+	r := a.run
+	if r == nil || !r.stop || r.phase == ending {
+		return
+	}
+	if r.rung == 1 && r.phase == prompting && a.session != nil {
+		r.rung = 2
+		a.ladder.Reset(a.e.t.close + a.e.t.grace)
+		a.closeSession("the turn was stopped and the agent did not end it")
+		return
+	}
+	a.e.log.Error("a stopped turn did not end", "thread", a.id, "phase", r.phase)
+	if a.session != nil {
+		a.session.abandon()
+		a.session = nil
+	}
+	if a.closing != nil {
+		a.closing.abandon()
+		a.closing = nil
+	}
+	a.finish(r, api.TurnInterrupted, &api.Error{Code: api.CodeCancelled, Message: "You stopped this turn, but the end of the agent's process could not be verified.",
+		Hint: "Look for a process left behind."})
+}
+
+// closeSession ends the agent's process in the background; the session's place is free at once.
+func (a *actor) closeSession(why string) {
+	s := a.session
+	if s == nil {
+		return
+	}
+	a.e.log.Info("end the agent", "thread", a.id, "agent", s.agentID, "pid", s.Info().PID, "why", why)
+	a.session, a.closing = nil, s
+	a.idle.Reset(far)
+	a.e.chore(func() {
+		ctx, cancel := a.e.closeBound()
+		defer cancel()
+		err := s.Close(ctx)
+		a.post(func() { a.closed(s, err) })
+	})
+}
+
+// closeBound limits the end of an agent's process; shutdown limits it further.
+// It is not derived from the engine's life: closing goes on after that.
+func (e *Engine) closeBound() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), e.t.close)
+	stop := context.AfterFunc(e.life, func() {
+		late := time.NewTimer(e.t.shutdown)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { stop(); cancel() }
+}
+
+func (a *actor) closed(s *session, err error) {
+	s.abandon()
+	if a.closing == s {
+		a.closing = nil
+	}
+	if err != nil {
+		a.e.log.Error("end the agent", "thread", a.id, "error", err)
+	}
+	if r := a.run; r != nil && r.stop && r.phase == prompting && a.session == nil && err == nil {
+		a.finish(r, api.TurnInterrupted, stopped())
+	}
+}
+
+// sessionDone: the agent's process has ended. The state follows the process:
+// the prompt has a moment to tell its own error, then the turn fails.
+func (a *actor) sessionDone(s *session) {
+	if a.session != s {
+		return
+	}
+	a.session = nil
+	a.idle.Reset(far)
+	a.e.chore(func() { a.discard(s) })
+	r := a.run
+	if r == nil || r.phase != prompting {
+		return
+	}
+	if r.stop {
+		a.finish(r, api.TurnInterrupted, stopped())
+		return
+	}
+	r.died = a.e.agentError("keep the agent running", errors.Join(errors.New("the agent's process ended"), s.Err()))
+	a.grace.Reset(a.e.t.grace)
+}
+
+func (a *actor) graceOver() {
+	if r := a.run; r != nil && r.phase == prompting && a.session == nil {
+		a.finish(r, api.TurnFailed, r.died)
+	}
+}
+
+// answer tells the agent the outcome of an approval; "" is cancelled.
+func (a *actor) answer(itemID, option string) {
+	approvalID, ok := a.tl.approvals[itemID]
+	s := a.session
+	if !ok || s == nil {
+		return
+	}
+	delete(a.tl.approvals, itemID)
+	a.e.chore(func() {
+		if err := s.Answer(approvalID, option); err != nil && !ended(s) {
+			a.post(func() { a.notice("error", "The agent did not take the answer: "+err.Error()) })
+		}
+	})
+}

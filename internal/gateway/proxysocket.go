@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/coder/websocket"
+
+	"catamaran/internal/api"
+	"catamaran/internal/auth"
+)
+
+// backendSocket is GET /e/<id>/ws: the page's socket, joined to a socket of the
+// backend. Each direction holds one frame at most; a side that takes no frame
+// for writeWait ends both.
+func (g *Gateway) backendSocket(w http.ResponseWriter, r *http.Request) {
+	id, _, ok := backendRoute(r.URL)
+	leave, free := g.enter(true)
+	if !free {
+		auth.WriteError(w, &api.Error{Code: api.CodeUnavailable, Message: "Too many connections are open.", Retryable: true})
+		return
+	}
+	defer leave()
+	if !ok {
+		auth.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "There is nothing at this address."})
+		return
+	}
+	page := g.accept(w, r)
+	if page == nil {
+		return
+	}
+	defer page.CloseNow()
+	backend, err := g.dialSocket(id)
+	if err != nil {
+		end(page, websocket.StatusTryAgainLater, g.backendError(id, err), g.base)
+		return
+	}
+	defer backend.CloseNow()
+	backend.SetReadLimit(maxFrame)
+	g.join(page, backend)
+}
+
+// dialSocket opens /ws of a backend with the desktop's token; a refused token is exchanged once.
+func (g *Gateway) dialSocket(id string) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(g.base, dialWait)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		token, err := g.o.Backends.Token(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		c, res, err := websocket.Dial(ctx, "ws://"+backendHost+"/ws", &websocket.DialOptions{
+			HTTPClient:      &http.Client{Transport: g.transport(id)},
+			HTTPHeader:      http.Header{"Authorization": {"Bearer " + token}},
+			CompressionMode: websocket.CompressionDisabled,
+		})
+		if err == nil {
+			return c, nil
+		}
+		if res == nil || res.StatusCode != http.StatusUnauthorized {
+			return nil, err
+		}
+		g.o.Backends.Refused(id, token)
+		if attempt > 0 {
+			return nil, errRefused
+		}
+	}
+}
+
+// join copies frames both ways until one side ends, then ends the other with the same code.
+func (g *Gateway) join(page, backend *websocket.Conn) {
+	// Not under base: a cancelled read cuts the connection, and the page is to be told first.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	type ended struct {
+		err  error
+		from *websocket.Conn
+	}
+	done := make(chan ended, 2)
+	pump := func(from, to *websocket.Conn) {
+		done <- ended{copyFrames(ctx, from, to), from}
+	}
+	go pump(page, backend)
+	go pump(backend, page)
+	pumps := 2
+	select {
+	case first := <-done:
+		pumps--
+		other, lost := backend, websocket.StatusGoingAway
+		if first.from == backend {
+			// The page reconnects after this code; what it missed is replayed by cursor.
+			other, lost = page, websocket.StatusServiceRestart
+		}
+		code, reason := passedOn(first.err, lost)
+		closeWithin(other, code, reason)
+	case <-g.base.Done():
+		closeWithin(page, websocket.StatusGoingAway, reasonEnding)
+	}
+	cancel()
+	page.CloseNow()
+	backend.CloseNow()
+	for range pumps {
+		<-done
+	}
+}
+
+// copyFrames returns when from or to ends; the error is from's close where it said one.
+func copyFrames(ctx context.Context, from, to *websocket.Conn) error {
+	for {
+		kind, b, err := from.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := writeWithin(ctx, to, kind, b); err != nil {
+			return err
+		}
+	}
+}
+
+func writeWithin(ctx context.Context, c *websocket.Conn, kind websocket.MessageType, b []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	defer cancel()
+	return c.Write(ctx, kind, b)
+}
+
+// passedOn is what the other side is closed with: the same code where the wire may carry it.
+func passedOn(err error, lost websocket.StatusCode) (websocket.StatusCode, string) {
+	var ce websocket.CloseError
+	if !errors.As(err, &ce) {
+		return lost, ""
+	}
+	switch ce.Code {
+	case websocket.StatusNoStatusRcvd:
+		return websocket.StatusNormalClosure, ""
+	case websocket.StatusAbnormalClosure, websocket.StatusTLSHandshake:
+		return lost, ""
+	}
+	return ce.Code, ce.Reason
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"catamaran/internal/api"
+	"catamaran/internal/auth"
+	"catamaran/internal/engine"
+)
+
+// route is one method: how it is called, and what the documentation and the
+// page's types say about it.
+type route struct {
+	method, doc       string
+	request, response reflect.Type
+	// early methods answer in every phase.
+	early bool
+	call  func(ctx context.Context, s *Server, commandID string, params []byte) (any, error)
+}
+
+// table is the one place where a method is declared.
+var table = []route{
+	own(api.MethodDescriptor, "The backend's descriptor; answers in every phase.", func(s *Server, _ context.Context, _ api.Empty) (api.Descriptor, error) {
+		d, _ := s.Descriptor()
+		return d, nil
+	}),
+	own(api.MethodPing, "Nothing, as fast as possible; answers in every phase.", func(*Server, context.Context, api.Empty) (api.Empty, error) { return api.Empty{}, nil }),
+	own(api.MethodFolderList, "Sub-folders of a folder, for the folder browser; answers in every phase.", (*Server).listFolder),
+	command(api.MethodProjectAdd, "Adds a folder as a project; the same folder again answers the project it is.", (*engine.Engine).AddProject),
+	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
+	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
+	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
+	command(api.MethodThreadCreate, "Creates a thread.", (*engine.Engine).CreateThread),
+	command(api.MethodThreadRename, "Renames a thread.", (*engine.Engine).RenameThread),
+	command(api.MethodThreadArchive, "Archives a thread or brings it back.", (*engine.Engine).ArchiveThread),
+	command(api.MethodThreadUpdate, "Changes a thread's agent or permission mode from the next turn on.", (*engine.Engine).UpdateThread),
+	command(api.MethodThreadDelete, "Deletes a thread for good.", (*engine.Engine).DeleteThread),
+	command(api.MethodTurnStart, "Starts a turn, or queues it behind the running one.", (*engine.Engine).StartTurn),
+	command(api.MethodTurnUnqueue, "Takes a queued turn back.", (*engine.Engine).UnqueueTurn),
+	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
+	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
+	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
+}
+
+// command is a method of the engine that changes something and takes a command id.
+func command[Req, Res any](method, doc string, f func(*engine.Engine, context.Context, string, Req) (Res, error)) route {
+	return route{
+		method: method, doc: doc, request: reflect.TypeFor[Req](), response: reflect.TypeFor[Res](),
+		call: func(ctx context.Context, s *Server, commandID string, params []byte) (any, error) {
+			var req Req
+			if err := decode(params, &req); err != nil {
+				return nil, err
+			}
+			return f(s.o.Engine, ctx, commandID, req)
+		},
+	}
+}
+
+// query is a method of the engine that changes nothing.
+func query[Req, Res any](method, doc string, f func(*engine.Engine, context.Context, Req) (Res, error)) route {
+	return command(method, doc, func(e *engine.Engine, ctx context.Context, _ string, req Req) (Res, error) { return f(e, ctx, req) })
+}
+
+// own is a method the server answers itself, in every phase.
+func own[Req, Res any](method, doc string, f func(*Server, context.Context, Req) (Res, error)) route {
+	return route{
+		method: method, doc: doc, request: reflect.TypeFor[Req](), response: reflect.TypeFor[Res](), early: true,
+		call: func(ctx context.Context, s *Server, _ string, params []byte) (any, error) {
+			var req Req
+			if err := decode(params, &req); err != nil {
+				return nil, err
+			}
+			return f(s, ctx, req)
+		},
+	}
+}
+
+func decode(params []byte, v any) error {
+	if len(params) == 0 {
+		return nil
+	}
+	return auth.DecodeJSON(params, v)
+}
+
+// Markdown is the table of methods as docs/protocol.md shows it.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| method | request | answer | what it does |\n| --- | --- | --- | --- |\n")
+	for _, rt := range table {
+		fmt.Fprintf(&b, "| `%s` | `%s` | `%s` | %s |\n", rt.method, rt.request.Name(), rt.response.Name(), rt.doc)
+	}
+	return b.String()
+}

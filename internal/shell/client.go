@@ -1,0 +1,78 @@
+package shell
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"catamaran/internal/api"
+)
+
+// ErrNotRunning: no desktop answers for the state folder.
+var ErrNotRunning = errors.New("Catamaran is not running")
+
+// maxAnswer bounds an answer of the running desktop.
+const maxAnswer = 16 << 20
+
+// Client calls the running desktop of one state folder.
+type Client struct{ http *http.Client }
+
+// NewClient returns a client; it connects with the first call.
+func NewClient(dir string) *Client {
+	return &Client{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, probeWait)
+			defer cancel()
+			c, err := dialControl(ctx, dir)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+			}
+			return c, nil
+		},
+		DisableKeepAlives: true,
+		// A mode change answers when it has ended; the supervisor bounds it.
+		ResponseHeaderTimeout: 15 * time.Minute,
+	}}}
+}
+
+// Call makes one call; res may be nil. Errors: ErrNotRunning, *api.Error, or what went wrong on the way.
+func (c *Client) Call(ctx context.Context, method string, req, res any) error {
+	b, err := json.Marshal(req)
+	if err != nil {
+		return fmt.Errorf("call %s: %w", method, err)
+	}
+	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://desktop/api/call/"+method, bytes.NewReader(b))
+	if err != nil {
+		return fmt.Errorf("call %s: %w", method, err)
+	}
+	hr.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(hr)
+	if err != nil {
+		return fmt.Errorf("call %s: %w", method, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("call %s: %w", method, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var e api.Error
+		if json.Unmarshal(body, &e) != nil || e.Code == "" {
+			return fmt.Errorf("call %s: the desktop answered %s", method, resp.Status)
+		}
+		return &e
+	}
+	if res == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, res); err != nil {
+		return fmt.Errorf("call %s: read answer: %w", method, err)
+	}
+	return nil
+}

@@ -1,0 +1,329 @@
+package wslsim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pieceSize is the copy buffer of both relays [A3.1, B25, B26].
+const pieceSize = 4096
+
+// request is what init and the relay are told about a launch.
+type request struct {
+	Argv []string // Argv[0] as the program shall see it
+	File string   // what is searched in PATH
+	Env  []string
+	Dir  string
+	Home string
+}
+
+// launch is the front of a program in a distro: it talks to the relay through
+// four sockets and knows nothing of the program but its exit status.
+func (m *machine) launch(c command) uint32 {
+	d, user, err := m.target(c)
+	if err != nil {
+		return m.fail(err)
+	}
+	for fd := range 3 {
+		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
+			return refuse("a console as standard stream")
+		}
+	}
+	// Descriptors the caller left open are none of the distro's business.
+	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	home := d.home(m.dir, user)
+	dir, bad, err := m.workDir(c, d, home)
+	if err != nil {
+		return m.fail(err)
+	}
+	if code, done := m.strike(OnLaunch, d.Name); done {
+		return code
+	}
+	env, untranslatable := m.linuxEnv(m.dir, d, user, os.LookupEnv)
+	if bad != "" {
+		untranslatable = append(untranslatable, bad)
+	}
+	for _, p := range untranslatable { // [B21], W19
+		m.err.print("wsl: Failed to translate '" + p + "'\r\n")
+	}
+	req := request{Env: env, Dir: dir, Home: home}
+	shell := d.shell()
+	name := shell
+	if c.login {
+		name = "-" + filepath.Base(shell) // [B20]
+	}
+	switch c.form {
+	case formExec:
+		req.File, req.Argv = c.argv[0], c.argv
+	case formShell:
+		req.File, req.Argv = shell, []string{name, "-c", c.script}
+	default:
+		req.File, req.Argv = shell, []string{name}
+	}
+	socks, code, done := m.connect(d, req)
+	if done {
+		return code
+	}
+	return m.relay(socks)
+}
+
+// connect hands the request to the distro's init, which is started when it does not run.
+func (m *machine) connect(d Distro, req request) (socks [4]*os.File, code uint32, done bool) {
+	var far [4]*os.File
+	defer func() {
+		for _, f := range far {
+			if f != nil {
+				f.Close()
+			}
+		}
+	}()
+	for i := range socks {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return socks, m.fail(fmt.Errorf("socketpair: %w", err)), true
+		}
+		socks[i], far[i] = os.NewFile(uintptr(fds[0]), "near"), os.NewFile(uintptr(fds[1]), "far")
+	}
+	conn, code, done := m.ensure(d)
+	if done {
+		return socks, code, true
+	}
+	defer conn.Close()
+	if err := send(conn, opLaunch, req, far[:]); err != nil {
+		// The distro ended between the two steps: a lost channel, exit 1 below [X14].
+		return socks, 0, false
+	}
+	return socks, 0, false
+}
+
+// ensure returns a connection to the running distro's init; a cold start is serialised per distro.
+func (m *machine) ensure(d Distro) (*net.UnixConn, uint32, bool) {
+	if conn, err := dial(m.dir, d.Name); err == nil {
+		return conn, 0, false
+	}
+	unlock, err := LockFile(filepath.Join(d.folder(m.dir), "start.lock"))
+	if err != nil {
+		return nil, m.fail(err), true
+	}
+	defer unlock()
+	if conn, err := dial(m.dir, d.Name); err == nil {
+		return conn, 0, false
+	}
+	if code, done := m.strike(OnStart, d.Name); done {
+		return nil, code, true
+	}
+	if d.StartDelayMS < 0 { // [B33]
+		hang()
+	}
+	wait(time.Duration(d.StartDelayMS) * time.Millisecond)
+	if err := startInit(m.dir, d.Name); err != nil {
+		return nil, m.fail(err), true
+	}
+	conn, err := dial(m.dir, d.Name)
+	if err != nil {
+		return nil, m.fail(fmt.Errorf("distro %s is gone again: %w", d.Name, err)), true
+	}
+	return conn, 0, false
+}
+
+// relay copies until the program has ended and all of its output is delivered [B25 to B28].
+func (m *machine) relay(s [4]*os.File) uint32 {
+	stdin, stdout, stderr := stream(0), stream(1), stream(2)
+	go func() {
+		_, _ = copyPieces(s[0], stdin)
+		closeWrite(s[0]) // EOF closes only the program's stdin [A3.2]
+	}()
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = copyPieces(stdout, s[1]) })
+	wg.Go(func() { _, _ = copyPieces(stderr, s[2]) })
+	var status [4]byte
+	_, err := io.ReadFull(s[3], status[:])
+	wg.Wait()
+	if err != nil {
+		return 1 // channel lost without a status [X14]
+	}
+	return m.exitOf(syscall.WaitStatus(uint32(status[0]) | uint32(status[1])<<8 | uint32(status[2])<<16 | uint32(status[3])<<24))
+}
+
+// exitOf maps a raw wait status [A3.5, X02 to X12].
+func (m *machine) exitOf(ws syscall.WaitStatus) uint32 {
+	if ws.Signaled() {
+		code := uint32(ws.Signal())
+		if ws.CoreDump() {
+			code += 128
+		}
+		return code
+	}
+	switch code := uint32(ws.ExitStatus()); code {
+	case 67: // taken over
+		return m.fail(&codeError{m.words().noUser, "Wsl/WSL_E_USER_NOT_FOUND"})
+	case 87: // X06
+		return m.fail(&codeError{"The maximum number of terminals has been reached.", "Wsl/WSL_E_TTY_LIMIT"})
+	default:
+		return code
+	}
+}
+
+// stream wraps one of our own standard streams, non-blocking where that cannot disturb others who share it.
+func stream(fd int) *os.File {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err == nil {
+		if k := st.Mode & unix.S_IFMT; k == unix.S_IFIFO || k == unix.S_IFSOCK {
+			_ = unix.SetNonblock(fd, true)
+		}
+	}
+	return os.NewFile(uintptr(fd), "std")
+}
+
+func copyPieces(dst io.Writer, src io.Reader) (int64, error) {
+	buf := make([]byte, pieceSize)
+	var n int64
+	for {
+		k, rerr := src.Read(buf)
+		if k > 0 {
+			n += int64(k)
+			if _, err := dst.Write(buf[:k]); err != nil {
+				return n, err
+			}
+		}
+		if rerr != nil {
+			return n, rerr
+		}
+	}
+}
+
+func closeWrite(f *os.File) {
+	if rc, err := f.SyscallConn(); err == nil {
+		_ = rc.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	}
+}
+
+// address is the abstract socket of a distro's init. That it can be dialled is
+// what Running means: nothing on disk can be stale.
+func address(dir, distro string) *net.UnixAddr {
+	if abs, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = abs
+	}
+	h := sha256.Sum256([]byte(filepath.Clean(dir) + "\x00" + strings.ToLower(distro)))
+	return &net.UnixAddr{Net: "unix", Name: "@wslsim-" + hex.EncodeToString(h[:16])}
+}
+
+func dial(dir, distro string) (*net.UnixConn, error) {
+	return net.DialUnix("unix", nil, address(dir, distro))
+}
+
+// Operations of init.
+const (
+	opLaunch    = 'L'
+	opTerminate = 'T'
+	opProcesses = 'P'
+	opPing      = 'p'
+)
+
+func send(conn *net.UnixConn, op byte, v any, files []*os.File) error {
+	var oob []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	if _, _, err := conn.WriteMsgUnix([]byte{op}, oob, nil); err != nil {
+		return err
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(b); err != nil {
+		return err
+	}
+	return conn.CloseWrite()
+}
+
+// Running reports whether the distro runs.
+func Running(dir, distro string) bool {
+	conn, err := dial(dir, distro)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	return send(conn, opPing, nil, nil) == nil
+}
+
+// Processes lists the process ids of the programs of a running distro, daemons
+// included, without the simulator's own init and relays; none when it is stopped.
+func Processes(dir, distro string) ([]int, error) {
+	conn, err := dial(dir, distro)
+	if err != nil {
+		return nil, nil
+	}
+	defer conn.Close()
+	if err := send(conn, opProcesses, nil, nil); err != nil {
+		return nil, fmt.Errorf("wslsim: processes of %s: %w", distro, err)
+	}
+	var pids []int
+	if err := json.NewDecoder(conn).Decode(&pids); err != nil {
+		return nil, fmt.Errorf("wslsim: processes of %s: %w", distro, err)
+	}
+	return pids, nil
+}
+
+// Terminate kills every process of the distro at once and returns when they are gone [B35].
+func Terminate(dir, distro string) error {
+	conn, err := dial(dir, distro)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	if err := send(conn, opTerminate, nil, nil); err != nil {
+		return nil // it ended by itself just now
+	}
+	_, _ = io.Copy(io.Discard, conn) // ends when init has exited
+	return nil
+}
+
+// Shutdown terminates every distro of the scenario.
+func Shutdown(dir string) error {
+	s, err := Load(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, d := range s.Distros {
+		errs = append(errs, Terminate(dir, d.Name))
+	}
+	return errors.Join(errs...)
+}
+
+// LockFile waits for the exclusive lock on a file, which is made when missing. The lock ends with the process at the latest.
+func LockFile(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
