@@ -90,7 +90,6 @@ func command(f func(*story, *testscript.TestScript, bool, []string)) func(*tests
 // story is the state of one script.
 type story struct {
 	work string
-	env  []string
 	// The running desktop.
 	process *exec.Cmd
 	stdin   io.WriteCloser
