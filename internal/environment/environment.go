@@ -45,12 +45,14 @@ type Options struct {
 	LogLevel string
 	LogDir   string // a backend's stderr goes to LogDir/backend-<id>.log, bounded
 	Log      *slog.Logger
-	// ChangeTimeout bounds a mode change up to the new environment's readiness; 0 means 90 s.
+	// ChangeTimeout bounds a mode change up to the new environment's readiness; 0 means 5 min. It
+	// must be longer than a cold start of the VM, which was seen to take 90 s and more; a person who
+	// does not want to wait cancels the change, and what ran before goes on meanwhile.
 	ChangeTimeout time.Duration
 }
 
 const (
-	defaultChangeTimeout = 90 * time.Second
+	defaultChangeTimeout = 5 * time.Minute
 	discoverTimeout      = 15 * time.Second
 	defaultGateBound     = 10 * time.Second
 )
@@ -64,6 +66,8 @@ type Pool struct {
 	// gate lets one distro start at a time; gateBound is how long one may keep the others out.
 	gate      chan struct{}
 	gateBound time.Duration
+	// patience of the runners.
+	patience time.Duration
 
 	// slot is held by the mode change that runs; order numbers the requests.
 	slot chan struct{}
@@ -98,7 +102,7 @@ func New(o Options) (*Pool, error) {
 		o.ChangeTimeout = defaultChangeTimeout
 	}
 	p := &Pool{
-		o: o, log: o.Log, files: configFiles{dir: o.StateDir}, gate: make(chan struct{}, 1), gateBound: defaultGateBound, slot: make(chan struct{}, 1),
+		o: o, log: o.Log, files: configFiles{dir: o.StateDir}, gate: make(chan struct{}, 1), gateBound: defaultGateBound, patience: patience, slot: make(chan struct{}, 1),
 		runners: map[string]*runner{}, changed: make(chan struct{}),
 	}
 	if o.WSL != nil {
@@ -169,7 +173,7 @@ func (p *Pool) runnerLocked(id string) *runner {
 		return r
 	}
 	r := newRunner(id)
-	r.log, r.changed = p.log, p.announce
+	r.log, r.changed, r.patience = p.log, p.announce, p.patience
 	r.file = &backendLog{path: logPath(p.o.LogDir, id)}
 	r.env = func() api.Envelope {
 		return api.Envelope{
