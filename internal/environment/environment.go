@@ -86,6 +86,7 @@ type Pool struct {
 	change    *api.ModeChange
 	notice    *api.Error
 	discovery api.WSL
+	twins     identities
 }
 
 // New validates the options and reads the configuration, resolving a change that
@@ -112,6 +113,7 @@ func New(o Options) (*Pool, error) {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	p.twins = loadIdentities(o.StateDir, p.log)
 	config, notice, err := p.files.load()
 	if err != nil {
 		return nil, fmt.Errorf("environments: read the mode: %w", err)
@@ -174,6 +176,7 @@ func (p *Pool) runnerLocked(id string) *runner {
 	}
 	r := newRunner(id)
 	r.log, r.changed, r.patience = p.log, p.announce, p.patience
+	r.met = func(distro, environmentID string) { p.met(id, distro, environmentID) }
 	r.file = &backendLog{path: logPath(p.o.LogDir, id)}
 	r.env = func() api.Envelope {
 		return api.Envelope{
@@ -231,6 +234,7 @@ func (p *Pool) snapshotLocked() api.Environments {
 	}
 	for id, r := range p.runners {
 		v := r.view()
+		v.Twin = p.twinLocked(v)
 		if _, ok := shown[id]; ok || v.State != api.EnvOff {
 			shown[id] = v
 		}

@@ -235,8 +235,10 @@ func (l *launch) up() (placed, error) {
 	c := newConnection(l.r.id, session, envelope.Credential)
 	l.mu.Lock()
 	l.conn = c
+	distro := l.distro
 	l.mu.Unlock()
 	hello := session.Hello()
+	l.r.met(distro, hello.EnvironmentID)
 	// An empty digest could not be read there; the file's size is then all that was checked.
 	if p.digest != "" && hello.Digest != "" && hello.Digest != p.digest {
 		return p, fmt.Errorf("%w: want %s, have %q", errDigest, p.digest, hello.Digest)

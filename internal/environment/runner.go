@@ -19,6 +19,8 @@ type runner struct {
 	policy Policy
 	begin  launcher
 	env    func() api.Envelope
+	// met is told of every hello.
+	met func(distro, environmentID string)
 	// patience is how long one stage may take before it says that it is still waiting.
 	patience time.Duration
 	log      *slog.Logger

@@ -49,6 +49,7 @@ type Environments interface {
 	Start(ctx context.Context, id string) (api.Environment, error)
 	Stop(ctx context.Context, id string) (api.Environment, error)
 	RescanDistros(ctx context.Context) (api.WSL, error)
+	NewIdentity(ctx context.Context, id string) (api.Environment, error)
 }
 
 // Modes changes which environments run; *environment.Pool is one.
