@@ -56,6 +56,10 @@ type distros interface {
 	ExitError(p *proc.Process, output []byte) *api.Error
 }
 
+// exitKilled is what wsl.exe ends with when its program was killed by SIGKILL, as
+// the kernel does when memory runs out: the bare signal, not 128 more.
+const exitKilled = 9
+
 // wakingUp begins the stage in which wsl.exe was called and nothing has come back yet.
 const wakingUp = "waking up "
 
@@ -97,6 +101,10 @@ func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan str
 		}
 		at := placed{process: p, out: p.Stdout()}
 		at.explain = func(output []byte, hello bool) *api.Error {
+			if hello && p.ExitCode() == exitKilled {
+				return &api.Error{Code: api.CodeBackendExited, Message: "the backend in " + d.Name + " was killed while it was running; most likely the distro ran out of memory",
+					Hint: "It is started again. If that keeps happening give WSL more memory (`memory=` in .wslconfig), or close programs in the distro.", Retryable: true, Details: p.StderrTail()}
+			}
 			e := w.ExitError(p, output)
 			if e == nil {
 				return explainExit(p, hello)
