@@ -9,6 +9,7 @@ package api
 // Method names. The route table in package server ties each to its types.
 const (
 	MethodDescriptor     = "descriptor.get"  // Empty -> Descriptor
+	MethodIdentityRenew  = "identity.renew"  // Empty -> Empty
 	MethodPing           = "ping"            // Empty -> Empty; the empty call of the benchmarks
 	MethodProjectAdd     = "project.add"     // ProjectAdd -> Project
 	MethodProjectRename  = "project.rename"  // ProjectRename -> Project

@@ -51,6 +51,9 @@ func (g *Gateway) table() map[string]method {
 		api.MethodEnvironmentStop: typed(func(ctx context.Context, r api.EnvironmentRef) (api.Environment, error) {
 			return envs.Stop(ctx, r.ID)
 		}),
+		api.MethodNewIdentity: typed(func(ctx context.Context, r api.EnvironmentRef) (api.Environment, error) {
+			return envs.NewIdentity(ctx, r.ID)
+		}),
 		api.MethodModeChange: typed(g.changeMode),
 		api.MethodModeCancel: typed(func(context.Context, api.Empty) (api.Empty, error) {
 			modes.CancelChange()

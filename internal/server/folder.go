@@ -80,6 +80,10 @@ func (s *Server) listFolder(ctx context.Context, in api.FolderList) (api.Folder,
 	return out, nil
 }
 
+func (s *Server) renewIdentity(context.Context, api.Empty) (api.Empty, error) {
+	return api.Empty{}, s.o.Identity.Replace()
+}
+
 // resolveFolder makes a path as people type it absolute: "" and "~" are the
 // home directory.
 func resolveFolder(path, home string) (string, error) {

@@ -28,6 +28,7 @@ var table = []route{
 		return d, nil
 	}),
 	own(api.MethodPing, "Nothing, as fast as possible; answers in every phase.", func(*Server, context.Context, api.Empty) (api.Empty, error) { return api.Empty{}, nil }),
+	own(api.MethodIdentityRenew, "Gives the environment a new id and signing key from its next start on, for a copy of another; answers in every phase.", (*Server).renewIdentity),
 	own(api.MethodFolderList, "Sub-folders of a folder, for the folder browser; answers in every phase.", (*Server).listFolder),
 	command(api.MethodProjectAdd, "Adds a folder as a project; the same folder again answers the project it is.", (*engine.Engine).AddProject),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),

@@ -193,7 +193,7 @@ func TestResolve(t *testing.T) {
 // launch starts argv in Ubuntu and cleans up.
 func launch(t *testing.T, c *wsl.Client, distro string, argv ...string) *proc.Process {
 	t.Helper()
-	p, err := c.Launch(api.Distro{Name: distro}, argv)
+	p, err := c.Launch(api.Distro{Name: distro}, argv, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -146,6 +146,11 @@ export interface Environment {
   /** RetryAt is when backoff ends. */
   retryAt?: number;
   error?: Error;
+  /**
+   * Twin explains that another environment has the same EnvironmentID, since one is
+   * a copy of the other (code environment_twin); environment.newIdentity tells them apart.
+   */
+  twin?: Error;
   /** The rest is known once the backend has said hello. */
   environmentId?: string;
   version?: string;
@@ -264,6 +269,7 @@ export type Code =
   | "path_outside_project"
   | "environment_unknown"
   | "environment_not_running"
+  | "environment_twin"
   | "mode_change_failed"
   | "stage_failed"
   | "link_lost"
@@ -777,6 +783,7 @@ export interface Agent {
 }
 
 export const MethodDescriptor = "descriptor.get";
+export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
 export const MethodProjectAdd = "project.add";
 export const MethodProjectRename = "project.rename";
@@ -797,6 +804,7 @@ export const ProtocolVersion = 1;
 export const MethodEnvironments = "environment.list";
 export const MethodEnvironmentStart = "environment.start";
 export const MethodEnvironmentStop = "environment.stop";
+export const MethodNewIdentity = "environment.newIdentity";
 export const MethodModeChange = "mode.change";
 export const MethodModeCancel = "mode.cancel";
 export const MethodModeDismiss = "mode.dismiss";
