@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func client(m *wsltest.Machine) *wsl.Client {
-	return wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: time.Minute})
+	return wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: time.Minute, RetryAfter: time.Millisecond})
 }
 
 func want(t *testing.T, err error, code api.Code) *api.Error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -132,8 +133,11 @@ func forward(argv []string) uint32 {
 	}
 	defer exit.Close()
 	defer os.Remove(exit.Name())
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, EnvExitFile+"=") || strings.HasPrefix(kv, EnvScenario+"=")
+	})
 	p, err := os.StartProcess(self, argv, &os.ProcAttr{
-		Env:   append(os.Environ(), envInner+"=1", EnvExitFile+"="+exit.Name(), EnvScenario+"="+scenarioDir()),
+		Env:   append(env, envInner+"=1", EnvExitFile+"="+exit.Name(), EnvScenario+"="+scenarioDir()),
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
