@@ -22,8 +22,9 @@ import (
 	"catamaran/internal/server"
 )
 
-// maxDrain bounds the end: after it the process is gone, whatever still runs (W4.4).
-const maxDrain = 5 * time.Second
+// maxDrain bounds the end, so that the process is gone 5 s after its owner
+// (W4.4), whatever still runs.
+const maxDrain = 4500 * time.Millisecond
 
 // state is what a backend reads before it can say hello.
 type state struct {
@@ -84,9 +85,11 @@ type options struct {
 func newBackend(st state, o options) (*backend, error) {
 	b := &backend{state: st, codes: auth.NewCodes(o.codeLife)}
 	var err error
-	if b.log, b.closer, err = openLog(st.dir, o.logLevel); err != nil {
+	if b.log, b.closer, err = openLog(st.dir, o.logLevel, o.forward); err != nil {
 		return nil, unusable(err)
 	}
+	// Libraries and auth.WriteError log here too; stderr is for what ends the program.
+	slog.SetDefault(b.log)
 	agents, err := newAgents(b.log, o.forward)
 	if err != nil {
 		return nil, err

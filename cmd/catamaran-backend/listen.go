@@ -17,6 +17,7 @@ import (
 	"catamaran/internal/auth"
 	"catamaran/internal/build"
 	"catamaran/internal/server"
+	"catamaran/web"
 )
 
 // pairingLife is how long a printed address signs in; a person has to carry it over.
@@ -40,7 +41,7 @@ func serveListen(address string, asJSON bool) int {
 	bound := l.Addr().(*net.TCPAddr)
 	b, err := newBackend(st, options{
 		name: "local", codeLife: pairingLife,
-		handler: func(s *server.Server) http.Handler { return auth.Door(s.Standalone(page()), bound.Port) },
+		handler: func(s *server.Server) http.Handler { return auth.Door(s.Standalone(web.Handler()), bound.Port) },
 	})
 	if err != nil {
 		l.Close()

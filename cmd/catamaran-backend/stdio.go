@@ -16,6 +16,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/build"
 	"catamaran/internal/link"
+	"catamaran/internal/logfile"
 	"catamaran/internal/server"
 )
 
@@ -24,6 +25,20 @@ import (
 func serveStdio() int {
 	in, out := link.Stdio()
 	ignoreBrokenStderr()
+	// From here on a signal means to drain; before the hello there is nothing to
+	// drain, and closing the input ends the wait for the envelope.
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	early := make(chan struct{})
+	signalled := later(func() os.Signal {
+		s := <-stop
+		select {
+		case <-early:
+		default:
+			in.Close()
+		}
+		return s
+	})
 	// Both are ready by the time the envelope is.
 	digest := later(ownDigest)
 	loaded := later(func() loadedState {
@@ -31,13 +46,15 @@ func serveStdio() int {
 		return loadedState{st, err}
 	})
 	env, err := link.ReadEnvelope(in)
+	close(early)
 	hello := api.Hello{Version: build.Version, PID: os.Getpid(), OS: runtime.GOOS, Arch: runtime.GOARCH, Phase: api.PhaseStarting}
 	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return exitOK // the owner went away before it had begun
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed) {
+			return exitOK // the owner went away, or a signal came, before anything had begun
 		}
 		return refuse(in, out, hello, err)
 	}
+	logfile.Secret(env.Credential)
 	got := <-loaded
 	if got.err != nil {
 		return refuse(in, out, hello, got.err)
@@ -63,13 +80,11 @@ func serveStdio() int {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		select {
 		case <-session.Done():
 			b.log.Info("the link ended", "why", describe(session.Err()))
-		case s := <-stop:
+		case s := <-signalled:
 			b.log.Info("signal", "signal", s.String())
 		}
 		cancel()

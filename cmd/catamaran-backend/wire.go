@@ -2,59 +2,61 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
 	"catamaran/internal/agent/demoagent"
-	"catamaran/internal/api"
 	"catamaran/internal/engine"
 	"catamaran/internal/git"
+	"catamaran/internal/logfile"
+	"catamaran/internal/loginenv"
 )
 
-func openLog(dir, level string) (*slog.Logger, io.Closer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "backend.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// openLog opens dir/logs/backend.log. CATAMARAN_LOG wins over the level the
+// desktop asked for; what the desktop forwards must not show in it.
+func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Closer, error) {
+	if own := os.Getenv("CATAMARAN_LOG"); own != "" {
+		level = own
+	}
+	least, levelErr := logfile.Level(level)
+	f, err := logfile.Open(filepath.Join(dir, "logs", "backend.log"), logfile.Options{Level: least})
 	if err != nil {
 		return nil, nil, err
 	}
-	return slog.New(slog.NewJSONHandler(f, nil)), f, nil
-}
-
-type noAgents struct{ log *slog.Logger }
-
-func (noAgents) List(context.Context, bool) ([]api.Agent, error) {
-	return []api.Agent{{ID: "demo", Name: "Demo agent", Driver: "acp", State: "found"}}, nil
-}
-func (a noAgents) Resolve(_ context.Context, id string) (agent.Driver, agent.Config, []string, error) {
-	if id != "demo" {
-		return nil, agent.Config{}, nil, errors.New("none")
+	for _, value := range forward {
+		logfile.Secret(value)
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, agent.Config{}, nil, err
+	log := slog.New(f.Handler())
+	if levelErr != nil {
+		log.Warn("log level", "err", levelErr.Error())
 	}
-	return acp.New(a.log), agent.Config{ID: "demo", Name: "Demo agent", Path: exe, Args: []string{"demo-agent"}}, os.Environ(), nil
+	return log, f, nil
 }
 
+// newAgents makes the registry of agents: found in the person's login
+// environment, with what the desktop forwards where that has none of the name.
 func newAgents(log *slog.Logger, forward map[string]string) (engine.Agents, error) {
-	return noAgents{log}, nil
+	env := loginenv.New(loginenv.Options{Forward: forward})
+	return agent.NewRegistry(agent.RegistryOptions{
+		Drivers: map[string]agent.Driver{"acp": acp.New(log)},
+		Env:     env.Env,
+		Log:     log,
+	})
 }
 
-func page() http.Handler { return http.NotFoundHandler() }
+func gitState(ctx context.Context, dir string) (isRepo bool, branch string) {
+	r, err := git.Open(ctx, dir)
+	return err == nil, r.Branch
+}
 
+// demoAgent is this program as an agent.
 func demoAgent() int {
 	if err := demoagent.Main(os.Stdin, os.Stdout); err != nil {
 		return fatal(err)
 	}
 	return exitOK
-}
-
-func gitState(ctx context.Context, dir string) (bool, string) {
-	r, err := git.Open(ctx, dir)
-	return err == nil, r.Branch
 }

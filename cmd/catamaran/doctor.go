@@ -13,7 +13,6 @@ import (
 	"catamaran/internal/proc"
 	"catamaran/internal/shell"
 	"catamaran/internal/stage"
-	"catamaran/internal/wsl"
 )
 
 // checkWait bounds each check of the doctor.
@@ -152,7 +151,7 @@ func gitEnough(version string) bool {
 }
 
 func checkWSL(ctx context.Context, pl places) []api.Finding {
-	client := wsl.New(wsl.Options{Exe: os.Getenv("CATAMARAN_WSL_EXE")})
+	client := wslClient()
 	if client == nil {
 		return nil
 	}

@@ -31,8 +31,11 @@ func (c *envListCommand) Run(t *terminal) error {
 	var now api.Environments
 	err := t.call(c.JSON, api.MethodEnvironments, api.Empty{}, &now)
 	if errors.Is(err, shell.ErrNotRunning) {
-		fmt.Fprintln(t.err, "Catamaran is not running; this is what its next start would use.")
-		now, err = t.offline()
+		if now, err = t.offline(); err == nil {
+			fmt.Fprintln(t.err, "Catamaran is not running; this is what its next start would use.")
+		} else if errors.Is(err, shell.ErrRunning) {
+			err = t.call(c.JSON, api.MethodEnvironments, api.Empty{}, &now)
+		}
 	}
 	if err != nil {
 		return err
@@ -126,18 +129,27 @@ func (t *terminal) actOn(asJSON bool, method, id string) error {
 }
 
 type envUseCommand struct {
-	Mode   string `arg:"" enum:"local,both,wsl-only" help:"local, both or wsl-only."`
-	Distro string `help:"WSL distro; the default one without it."`
-	JSON   bool   `name:"json" help:"Print one JSON document."`
+	Mode   string  `arg:"" enum:"local,both,wsl-only" help:"local, both or wsl-only."`
+	Distro *string `help:"WSL distro; without it the one chosen last, with an empty name WSL's default one."`
+	JSON   bool    `name:"json" help:"Print one JSON document."`
 }
 
 // Run changes the mode of the running desktop and waits for the end of the change.
 func (c *envUseCommand) Run(t *terminal) error {
-	if c.Mode == string(api.ModeLocal) && c.Distro != "" {
+	if c.Mode == string(api.ModeLocal) && c.Distro != nil {
 		return usageError{errors.New("--distro has no meaning with local")}
 	}
+	to := api.ModeConfig{Mode: api.Mode(c.Mode)}
+	if c.Distro != nil {
+		to.Distro = *c.Distro
+	} else {
+		var now api.Environments
+		if err := t.call(c.JSON, api.MethodEnvironments, api.Empty{}, &now); err != nil {
+			return err
+		}
+		to.Distro = now.Config.Distro
+	}
 	var change api.ModeChange
-	to := api.ModeConfig{Mode: api.Mode(c.Mode), Distro: c.Distro}
 	if err := t.call(c.JSON, api.MethodModeChange, to, &change); err != nil {
 		return err
 	}

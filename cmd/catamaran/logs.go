@@ -76,7 +76,9 @@ func tail(w io.Writer, path string, n int) error {
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	b = bytes.TrimSuffix(b, []byte("\n"))
+	if b = bytes.TrimSuffix(b, []byte("\n")); len(b) == 0 {
+		return nil
+	}
 	for i, lines := len(b)-1, 0; i >= 0; i-- {
 		if b[i] == '\n' {
 			if lines++; lines == n {

@@ -65,7 +65,6 @@ func run(ctx context.Context, stop context.CancelFunc, args []string, stdin io.R
 		kong.Description("Coding agents on this computer and in WSL.\n\nWithout a command it runs the desktop. State is kept under CATAMARAN_HOME."),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { helped = code }),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {

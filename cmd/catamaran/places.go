@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +8,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/environment"
+	"catamaran/internal/shell"
 	"catamaran/internal/stage"
 	"catamaran/internal/wsl"
 )
@@ -75,7 +75,7 @@ func forwardedEnv(lookup func(string) (string, bool)) map[string]string {
 
 // pool makes the supervisor; it starts nothing.
 func (t *terminal) pool(pl places, logs *logs) (*environment.Pool, error) {
-	client := wsl.New(wsl.Options{Exe: os.Getenv("CATAMARAN_WSL_EXE")})
+	client := wslClient()
 	o := environment.Options{
 		StateDir: t.desktop, LocalBackend: pl.backend, LocalHome: t.state,
 		WSL: client, ForwardEnv: forwardedEnv(os.LookupEnv), LogLevel: os.Getenv("CATAMARAN_LOG"), LogDir: t.logDir(), Log: logs.log,
@@ -91,27 +91,34 @@ func (t *terminal) pool(pl places, logs *logs) (*environment.Pool, error) {
 	return environment.New(o)
 }
 
+// wslClient is nil where WSL mode does not exist.
+func wslClient() *wsl.Client { return wsl.New(wsl.Options{Exe: os.Getenv("CATAMARAN_WSL_EXE")}) }
+
 func (t *terminal) logDir() string { return filepath.Join(t.desktop, "logs") }
 
 // offline is the state of things without a running desktop: the configuration
-// and what discovery finds.
+// and what discovery finds. ErrRunning when one has come up meanwhile.
 func (t *terminal) offline() (api.Environments, error) {
-	if _, err := os.Stat(t.desktop); errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(t.desktop, 0o700); err != nil {
-			return api.Environments{}, fmt.Errorf("make state folder: %w", err)
-		}
-	}
 	pl, err := findPlaces()
 	if err != nil {
 		return api.Environments{}, err
 	}
-	p, err := t.pool(pl, discardLogs())
+	// Reading the configuration may settle a change that was cut off, which only the owner may do.
+	inst, err := shell.Claim(t.ctx, t.desktop)
 	if err != nil {
 		return api.Environments{}, err
 	}
-	now := p.Snapshot()
-	if found, err := p.RescanDistros(t.ctx); err == nil {
-		now.WSL = found
+	p, err := t.pool(pl, discardLogs())
+	var now api.Environments
+	if err == nil {
+		now = p.Snapshot()
+	}
+	inst.Close()
+	if err != nil {
+		return api.Environments{}, err
+	}
+	if client := wslClient(); client != nil {
+		now.WSL = client.Discover(t.ctx)
 	}
 	return now, nil
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"catamaran/internal/agent"
@@ -18,6 +19,9 @@ const (
 	inboxSize = 256
 	// commitBound limits the wait for a place in the store's queue.
 	commitBound = 30 * time.Second
+	// oweMost bounds the events that could not be stored and are tried again, oweTries how often.
+	oweMost  = 4096
+	oweTries = 120
 	// far is a timer's time while it is not wanted.
 	far = 1 << 62
 )
@@ -35,6 +39,7 @@ type actor struct {
 	inbox   chan func()
 	wake    chan struct{}
 	ended   chan struct{}
+	failed  error // why it could not load; set before ended is closed
 
 	state   thread.State
 	resume  store.Resume
@@ -43,6 +48,9 @@ type actor struct {
 	session *session
 	closing *session // being closed; the next one opens after it is gone
 	tl      timeline
+
+	owed  []store.Event // of what has happened but could not be stored yet; stored before anything else
+	tries int
 
 	flush, save, ladder, grace, idle *time.Timer
 	flushing, saving                 bool
@@ -109,6 +117,9 @@ func (a *actor) gone() error {
 	if a.e.life.Err() != nil {
 		return store.ErrClosed
 	}
+	if a.failed != nil {
+		return fmt.Errorf("load the thread: %w", a.failed)
+	}
 	return &api.Error{Code: api.CodeNotFound, Message: "This thread does not exist (any more)."}
 }
 
@@ -135,7 +146,7 @@ func (a *actor) loop() {
 		delete(a.e.actors, a.id)
 		a.e.mu.Unlock()
 		if !errors.Is(err, store.ErrNotFound) {
-			a.e.log.Error("load thread", "thread", a.id, "error", err)
+			a.failed = err
 		}
 		return
 	}
@@ -239,30 +250,67 @@ func (a *actor) carryOut(d thread.Decision, c thread.Command, trace string) {
 }
 
 // must carries out what the world has already done: when it can't be stored it
-// is logged and goes on in memory, so that a full disk can't keep a turn from ending.
+// goes on in memory and is stored later, so that a full disk can't keep a turn from ending.
 func (a *actor) must(c thread.Command, trace string) {
-	err := a.decideEvents(c, trace, nil)
+	d, aerr := thread.Decide(a.state, a.e.now(), trace, c)
+	if aerr != nil {
+		return // about a turn that is over
+	}
+	if len(d.Events) > 0 {
+		a.store(stored(a.id, d.Events), true)
+	}
+	a.carryOut(d, c, trace)
+}
+
+// store stores events of what has happened, now or, when that fails, later.
+func (a *actor) store(events []store.Event, durable bool) {
+	err := a.commit(&store.Write{Events: events, Durable: durable})
 	if err == nil {
 		return
 	}
-	if api.AsError(err) != nil && api.CodeOf(err) == api.CodeConflict {
-		return // about a turn that is over
+	a.e.log.Error("store what happened in a thread", "thread", a.id, "error", err)
+	if len(a.owed)+len(events) > oweMost {
+		a.e.log.Error("events are lost: too many wait for the database", "thread", a.id, "events", len(events))
+		return
 	}
-	a.e.log.Error("store the state of a thread", "thread", a.id, "error", err)
-	if d, aerr := thread.Decide(a.state, a.e.now(), trace, c); aerr == nil {
-		a.carryOut(d, c, trace)
+	a.owed, a.tries = append(a.owed, events...), 0
+	a.saving = true
+	a.save.Reset(a.e.t.save)
+}
+
+// settle tries again to store what is owed.
+func (a *actor) settle() {
+	if len(a.owed) == 0 {
+		return
 	}
+	if err := a.commit(&store.Write{Durable: true}); err == nil {
+		return
+	}
+	if a.tries++; a.tries >= oweTries {
+		a.e.log.Error("events are lost: the database takes nothing", "thread", a.id, "events", len(a.owed))
+		a.owed = nil
+		return
+	}
+	a.saving = true
+	a.save.Reset(a.e.t.save)
 }
 
 func (a *actor) commit(w *store.Write) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), commitBound, context.DeadlineExceeded)
 	defer cancel()
-	return a.st.Commit(ctx, w)
+	if len(a.owed) > 0 {
+		w.Events = append(a.owed[:len(a.owed):len(a.owed)], w.Events...)
+	}
+	err := a.st.Commit(ctx, w)
+	if err == nil {
+		a.owed = nil
+	}
+	return err
 }
 
 // removed lets go of everything after the thread's rows are gone.
 func (a *actor) removed() {
-	a.state.Removed = true
+	a.state.Removed, a.owed = true, nil
 	a.tl.reset("")
 	a.closeSession("the thread was removed")
 }

@@ -186,11 +186,27 @@ func (e *Engine) shutdown(st *store.Store) error {
 	e.shellMu.Lock()
 	defer e.shellMu.Unlock()
 	e.hub.closeAll()
-	e.chores.Wait()
+	e.awaitChores()
 	if err := st.Close(); err != nil {
 		return fmt.Errorf("engine: close the database: %w", err)
 	}
 	return nil
+}
+
+// awaitChores waits for what runs in the background, but not for a driver that ignores its context.
+func (e *Engine) awaitChores() {
+	done := make(chan struct{})
+	go func() {
+		e.chores.Wait()
+		close(done)
+	}()
+	late := time.NewTimer(e.t.shutdown + time.Second)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		e.log.Error("something does not end at shutdown")
+	}
 }
 
 // Notice is what people should be told after the start: nil, or that a damaged

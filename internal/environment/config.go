@@ -107,6 +107,7 @@ func (c configFiles) read(name string) ([]byte, bool, error) {
 }
 
 // begin writes the journal; from here on a crash means the previous configuration.
+// After an error nothing has begun.
 func (c configFiles) begin() (pending, error) {
 	b, existed, err := c.read(modeFile)
 	if err != nil {
@@ -117,7 +118,11 @@ func (c configFiles) begin() (pending, error) {
 	if err != nil {
 		return pending{}, err
 	}
-	return p, c.write(pendingFile, append(j, '\n'))
+	if err := c.write(pendingFile, append(j, '\n')); err != nil {
+		os.Remove(c.path(pendingFile))
+		return pending{}, err
+	}
+	return p, nil
 }
 
 // persist writes the new configuration under the journal's protection.
@@ -143,8 +148,11 @@ func (c configFiles) confirm() error {
 func (c configFiles) rollBack(p pending) error {
 	c.point("rollback")
 	if p.Existed {
-		if err := c.write(modeFile, p.Previous); err != nil {
-			return err
+		// Where the new file was never written the old one is not touched: that cannot fail.
+		if now, there, err := c.read(modeFile); err != nil || !there || !bytes.Equal(now, p.Previous) {
+			if err := c.write(modeFile, p.Previous); err != nil {
+				return err
+			}
 		}
 	} else if err := os.Remove(c.path(modeFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -18,6 +18,8 @@ import (
 	"catamaran/internal/wsl"
 	"catamaran/internal/wsl/wslsim"
 	"catamaran/internal/wsl/wsltest"
+
+	"golang.org/x/sys/unix"
 )
 
 // deskScript is what a fake desktop is told on stdin.
@@ -175,13 +177,26 @@ func TestKillDuringChange(t *testing.T) {
 // endsSoon fails when a backend outlives its desktop by more than 5 s (W4.4).
 func endsSoon(t *testing.T, home string) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for _, pid := range pids(home) {
-		for alive(pid) {
-			if time.Now().After(deadline) {
-				t.Fatalf("backend %d outlives its desktop", pid)
-			}
-			time.Sleep(10 * time.Millisecond)
+	endWithin(t, 5*time.Second, pids(home)...)
+}
+
+// endWithin fails when one of the processes, which are not our children, is still there after d.
+func endWithin(t *testing.T, d time.Duration, pids ...int) {
+	t.Helper()
+	deadline := time.Now().Add(d)
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // gone
+		}
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := 0, unix.EINTR
+		for err == unix.EINTR {
+			n, err = unix.Poll(fds, int(max(0, time.Until(deadline)).Milliseconds()))
+		}
+		unix.Close(fd)
+		if n == 0 || err != nil {
+			t.Errorf("process %d is still there after %v (%v)", pid, d, err)
 		}
 	}
 }

@@ -91,6 +91,11 @@ func fakeBackend() int {
 		sum := sha256.Sum256(b)
 		hello.Digest = hex.EncodeToString(sum[:])
 	}
+	if does["other-protocol"] {
+		fmt.Fprintf(out, "%s{\"protocol\":99}\n", strings.Replace(link.Marker, "/1", "/99", 1))
+		io.Copy(io.Discard, in)
+		return 0
+	}
 	if does["wrong-digest"] {
 		hello.Digest = strings.Repeat("0", 64)
 	}

@@ -22,6 +22,7 @@ type launcher func(ctx context.Context, o launchOptions) (placed, error)
 type launchOptions struct {
 	force    bool // copy the backend even if it seems to be there
 	progress func(api.EnvironmentState, string)
+	pinned   func(distro string) // the distro that is used for this run
 	noise    func([]byte)
 	stderr   io.Writer
 }
@@ -30,7 +31,6 @@ type launchOptions struct {
 type placed struct {
 	process *proc.Process
 	out     io.Reader // stdout, or what the negotiation left of it
-	distro  string    // pinned for this run
 	// digest is what the hello must report, "" when anything will do; staged that it was copied just now.
 	digest string
 	staged bool
@@ -167,18 +167,23 @@ func (l *launch) endsAlone(p placed, err error) bool {
 }
 
 // errDigest: the running backend is not the one that was wanted.
-var errDigest = errors.New("digest mismatch")
+var errDigest = errors.New("not the backend that was wanted")
 
 // up brings the backend to readiness.
 func (l *launch) up() (placed, error) {
 	p, err := l.r.begin(l.ctx, launchOptions{
 		force:    l.r.forced(),
 		progress: func(s api.EnvironmentState, words string) { l.post(Event{Kind: evProgress, Phase: s, Stage: words}) },
-		noise:    l.noise,
-		stderr:   l.r.file,
+		pinned: func(distro string) {
+			l.mu.Lock()
+			l.distro = distro
+			l.mu.Unlock()
+		},
+		noise:  l.noise,
+		stderr: l.r.file,
 	})
 	l.mu.Lock()
-	l.process, l.distro = p.process, p.distro
+	l.process = p.process
 	l.mu.Unlock()
 	if err != nil {
 		return p, err
@@ -188,8 +193,11 @@ func (l *launch) up() (placed, error) {
 	if envelope.Credential == "" {
 		return p, errors.New("no credential could be made")
 	}
-	// Closing the link's reader is left to the process's end: only then is the pipe finished.
 	session, err := link.Connect(l.ctx, readCloser{p.out, p.process.Stdout()}, p.process.Stdin(), envelope, link.Options{Noise: l.noise})
+	if api.CodeOf(err) == api.CodeProtocolMismatch && p.digest != "" {
+		// The file is named after its content, so this cannot be an old version.
+		err = fmt.Errorf("%w: %s", errDigest, err)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -198,7 +206,8 @@ func (l *launch) up() (placed, error) {
 	l.conn = c
 	l.mu.Unlock()
 	hello := session.Hello()
-	if p.digest != "" && hello.Digest != p.digest {
+	// An empty digest could not be read there; the file's size is then all that was checked.
+	if p.digest != "" && hello.Digest != "" && hello.Digest != p.digest {
 		return p, fmt.Errorf("%w: want %s, have %q", errDigest, p.digest, hello.Digest)
 	}
 	return p, c.awaitReady(l.ctx, p.process.Done(), func(words string) {

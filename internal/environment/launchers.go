@@ -67,8 +67,9 @@ func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan str
 		if err != nil {
 			return placed{}, err
 		}
+		o.pinned(d.Name)
 		if carried == nil {
-			return placed{distro: d.Name}, &api.Error{Code: api.CodeStageFailed, Message: "this installation carries no backend for WSL", Hint: "Install Catamaran again."}
+			return placed{}, &api.Error{Code: api.CodeStageFailed, Message: "this installation carries no backend for WSL", Hint: "Install Catamaran again."}
 		}
 		select {
 		case gate <- struct{}{}:
@@ -82,15 +83,15 @@ func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan str
 				defer func() { <-gate }()
 			case <-patience.C:
 			case <-ctx.Done():
-				return placed{distro: d.Name}, context.Cause(ctx)
+				return placed{}, context.Cause(ctx)
 			}
 		}
 		o.progress(api.EnvStaging, "waking up "+d.Name)
 		p, err := w.Launch(d, carried.Argv(o.force))
 		if err != nil {
-			return placed{distro: d.Name}, err
+			return placed{}, err
 		}
-		at := placed{process: p, out: p.Stdout(), distro: d.Name, unlogged: true}
+		at := placed{process: p, out: p.Stdout(), unlogged: true}
 		at.explain = func(output []byte, hello bool) *api.Error {
 			e := w.ExitError(p, output)
 			if e == nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"catamaran/internal/api"
+	"catamaran/internal/wsl/wslsim"
+	"catamaran/internal/wsl/wsltest"
 )
 
 func TestNativeBackendUpAndDown(t *testing.T) {
@@ -339,5 +341,33 @@ func TestWatchCoalesces(t *testing.T) {
 	j, err := json.Marshal(last)
 	if err != nil || !strings.Contains(string(j), `"distros":[]`) {
 		t.Errorf("%s, %v: lists must not be null", j, err)
+	}
+}
+
+// A folder that cannot be written to fails the change and keeps what is there.
+func TestModeCannotBeSaved(t *testing.T) {
+	t.Parallel()
+	const before = `{"mode":"local"}`
+	for _, blocked := range []string{pendingFile, modeFile} {
+		t.Run(blocked, func(t *testing.T) {
+			t.Parallel()
+			m := wsltest.Scenario(t, wslsim.Scenario{})
+			o := wslOptions(t, m, before)
+			if err := os.Mkdir(filepath.Join(o.StateDir, blocked+tempSuffix), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			b := lay(t, o, nil)
+			b.state("local", api.EnvReady)
+			c, err := b.p.ChangeMode(t.Context(), api.ModeConfig{Mode: api.ModeBoth})
+			if api.CodeOf(err) != api.CodeModeChangeFailed || c.FailedStep != "save the mode" || !c.RolledBack {
+				t.Errorf("%+v, %v", c, err)
+			}
+			if got := modeBytes(t, o); got != before {
+				t.Errorf("file %q", got)
+			}
+			if len(pids(home(m, "Ubuntu"))) != 0 {
+				t.Error("something was started")
+			}
+		})
 	}
 }

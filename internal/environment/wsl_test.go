@@ -405,6 +405,14 @@ func TestWrongDigestForEver(t *testing.T) {
 	if e.Error.Code != api.CodeStageFailed || e.Attempt != 1 || e.Error.Hint == "" {
 		t.Errorf("%+v %+v", e, e.Error)
 	}
+	// It is there now, so the next start copies it once more before it gives up; W4.2 treats a foreign protocol alike.
+	for _, words := range []string{"wrong-digest", "other-protocol"} {
+		behave(t, home(m, "Ubuntu"), words)
+		b.p.Start(t.Context(), e.ID)
+		if e = b.state(e.ID, api.EnvFailed); e.Error.Code != api.CodeStageFailed || e.Attempt != 2 {
+			t.Errorf("%s: %+v %+v", words, e, e.Error)
+		}
+	}
 }
 
 // W5.7: a distro that is terminated or shut down under its backend is noticed within 2 s, explained and started again.
@@ -513,18 +521,23 @@ func TestAwayFromAHungDistro(t *testing.T) {
 	}{
 		{"to another distro", api.ModeConfig{Mode: api.ModeWSLOnly, Distro: "Debian"}},
 		{"to this computer", api.ModeConfig{Mode: api.ModeLocal}},
+		{"to both, with another distro", api.ModeConfig{Mode: api.ModeBoth, Distro: "Debian", Primary: "wsl:Debian"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m := wsltest.Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu", StartDelayMS: -1}, {Name: "Debian"}}})
 			o := wslOptions(t, m, `{"mode":"wsl-only"}`)
 			b := lay(t, o, func(p *Pool) { p.gateBound = 300 * time.Millisecond })
-			b.state("wsl:default", api.EnvStaging)
+			if e := b.state("wsl:default", api.EnvStaging); e.Distro != "Ubuntu" {
+				t.Errorf("the distro that starts is not told: %+v", e)
+			}
 			if c, err := b.p.ChangeMode(t.Context(), tc.to); err != nil || c.Phase != api.PhaseDone {
 				t.Fatalf("%+v, %v", c, err)
 			}
-			if s := b.p.Snapshot(); len(s.Environments) != 1 || s.Environments[0].State != api.EnvReady {
-				t.Errorf("%+v", s.Environments)
+			for _, e := range b.p.Snapshot().Environments {
+				if e.State != api.EnvReady || e.ID == "wsl:default" {
+					t.Errorf("%+v", e)
+				}
 			}
 		})
 	}
@@ -551,13 +564,14 @@ func TestNothingLeftInTheDistro(t *testing.T) {
 	o := wslOptions(t, m, `{"mode":"wsl-only"}`)
 	b := lay(t, o, nil)
 	b.state("wsl:default", api.EnvReady)
+	inside := m.Processes("Ubuntu")
+	if len(inside) == 0 {
+		t.Fatal("nothing runs in the distro")
+	}
 	b.quit()
-	deadline := time.Now().Add(5 * time.Second)
-	for left := m.Processes("Ubuntu"); len(left) > 0; left = m.Processes("Ubuntu") {
-		if time.Now().After(deadline) {
-			t.Fatalf("left in the distro: %v", left)
-		}
-		time.Sleep(20 * time.Millisecond)
+	endWithin(t, 5*time.Second, inside...)
+	if left := m.Processes("Ubuntu"); len(left) > 0 {
+		t.Errorf("left in the distro: %v", left)
 	}
 	noOrphan(t, home(m, "Ubuntu"))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,47 @@ func TestOpenPath(t *testing.T) {
 		if _, body := f.do("POST", "/api/call/desktop.open", token, string(b)); !strings.Contains(body, c.want) {
 			t.Errorf("%s: %s", name, body)
 		}
+	}
+}
+
+func FuzzBackendRoute(f *testing.F) {
+	for _, s := range []string{"/e/local/api/x", "/e/wsl%3AUbuntu/ws", "/e//api", "/e/%zz/api", "/e/a%2Fb/api/%2e%2e", "/x", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := url.ParseRequestURI(s)
+		if err != nil {
+			return
+		}
+		id, rest, ok := backendRoute(u)
+		if !ok {
+			return
+		}
+		if id == "" || !strings.HasPrefix(rest, "/") {
+			t.Errorf("%q: id %q, rest %q", s, id, rest)
+		}
+		if _, err := url.PathUnescape(rest); err != nil {
+			t.Errorf("%q: rest %q cannot be passed on: %v", s, rest, err)
+		}
+	})
+}
+
+// BenchmarkForward is an empty call through the gateway to a backend on loopback.
+func BenchmarkForward(b *testing.B) {
+	f := start(b)
+	token := f.signIn()
+	req, err := http.NewRequest("POST", f.base+ubuntu+"/api/echo", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	for b.Loop() {
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *helloScan) skip(n int) error {
 		s.noise(s.buf[:n])
 	}
 	s.skipped += n
-	s.buf = append(s.buf[:0], s.buf[n:]...)
+	s.buf = s.buf[n:]
 	if s.skipped > s.max {
 		return ErrNoise
 	}

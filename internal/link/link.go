@@ -133,10 +133,14 @@ func connect(ctx context.Context, r io.ReadCloser, w io.WriteCloser, env api.Env
 	if err != nil {
 		return nil, fmt.Errorf("write the envelope: %w", err)
 	}
+	s, err := newSession(r, w, rest, hello, true, o)
 	if !stop() {
+		if s != nil {
+			s.Close()
+		}
 		return nil, context.Cause(ctx)
 	}
-	return newSession(r, w, rest, hello, true, o)
+	return s, err
 }
 
 // readHello reads until the hello and checks it; rest is what came after it in

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ type pipe struct {
 	space []byte
 	ended error // came together with the last bytes
 
+	frame []byte // of the one writing goroutine: a header that waits for its body
+
 	received atomic.Uint64 // reads that brought something
 	writes   atomic.Uint64 // odd while a write is under way
 
@@ -34,13 +37,16 @@ type pipe struct {
 	ending    sync.Once
 	closed    chan struct{}
 	closing   sync.Once
+	// onEnd is called, any number of times, before the multiplexer learns that
+	// the pipe has ended.
+	onEnd func()
 }
 
 // drainGrace bounds how long a failed write waits for the reader to reach the end.
 const drainGrace = time.Second
 
-func newPipe(r io.ReadCloser, w io.WriteCloser, rest []byte) *pipe {
-	return &pipe{r: r, w: w, ahead: rest, readEnded: make(chan struct{}), closed: make(chan struct{})}
+func newPipe(r io.ReadCloser, w io.WriteCloser, rest []byte, onEnd func()) *pipe {
+	return &pipe{r: r, w: w, ahead: rest, onEnd: onEnd, readEnded: make(chan struct{}), closed: make(chan struct{})}
 }
 
 func (p *pipe) Read(b []byte) (int, error) {
@@ -79,15 +85,28 @@ func (p *pipe) end(err error) error {
 	}
 	p.fail(err)
 	p.ending.Do(func() { close(p.readEnded) })
+	p.onEnd()
 	return err
 }
 
+// Write sends a data frame's header together with its body, which the
+// multiplexer writes right after it: else every small message would wake the
+// other side, and each relay on the way, twice.
 func (p *pipe) Write(b []byte) (int, error) {
+	if len(p.frame) == 0 && opensFrame(b) {
+		p.frame = append(p.frame, b...)
+		return len(b), nil
+	}
+	out := b
+	if len(p.frame) > 0 {
+		p.frame = append(p.frame, b...)
+		out, p.frame = p.frame, p.frame[:0]
+	}
 	p.writes.Add(1)
-	n, err := p.w.Write(b)
+	n, err := p.w.Write(out)
 	p.writes.Add(1)
 	if err == nil {
-		return n, nil
+		return len(b), nil
 	}
 	// Nobody reads the other end any more, but what it said last, a goodbye
 	// perhaps, may still be on its way in, and this error closes everything.
@@ -100,12 +119,20 @@ func (p *pipe) Write(b []byte) (int, error) {
 	}
 	err = fmt.Errorf("%w (write: %v)", io.EOF, err)
 	p.fail(err)
-	return n, err
+	p.onEnd()
+	return min(n, len(b)), err
+}
+
+// opensFrame reports whether b is the header of a data frame with a body: 12
+// bytes, of which the second is the type (0 is data) and the last four the length.
+func opensFrame(b []byte) bool {
+	return len(b) == 12 && b[1] == 0 && binary.BigEndian.Uint32(b[8:]) > 0
 }
 
 func (p *pipe) Close() error {
 	p.closing.Do(func() {
 		close(p.closed)
+		p.onEnd()
 		p.w.Close()
 		p.r.Close()
 	})

@@ -53,6 +53,9 @@ type Session struct {
 	pingAt  time.Time
 	rtt     atomic.Int64
 
+	streamsMu sync.Mutex
+	streams   map[*stream]struct{} // open ones; nil once the session ends
+
 	errMu   sync.Mutex
 	err     error
 	closing chan struct{} // the end has begun
@@ -63,11 +66,12 @@ type Session struct {
 
 func newSession(r io.ReadCloser, w io.WriteCloser, rest []byte, hello api.Hello, owner bool, o Options) (*Session, error) {
 	s := &Session{
-		hello: hello, pipe: newPipe(r, w, rest),
+		hello: hello, streams: map[*stream]struct{}{},
 		incoming: make(chan net.Conn, acceptQueue), beats: make(chan control, 8),
 		goodbyeWanted: make(chan struct{}), ackWanted: make(chan struct{}),
 		heard: make(chan struct{}), closing: make(chan struct{}), done: make(chan struct{}),
 	}
+	s.pipe = newPipe(r, w, rest, s.wake)
 	s.listener = &listener{session: s, closed: make(chan struct{})}
 	config := &yamux.Config{
 		AcceptBacklog: 256, MaxStreamWindowSize: window,
@@ -97,7 +101,7 @@ func newSession(r io.ReadCloser, w io.WriteCloser, rest []byte, hello api.Hello,
 			}
 			return nil, fmt.Errorf("open the control stream: %w", err)
 		}
-		s.converse(&stream{Stream: opened, session: s})
+		s.converse(s.adopt(opened))
 	}
 	s.running.Add(2)
 	go s.admit(owner)
@@ -126,20 +130,20 @@ func (s *Session) admit(owner bool) {
 			s.finish(err)
 			return
 		}
-		c := &stream{Stream: opened, session: s}
+		c := s.adopt(opened)
 		if !talking && opened.StreamID() == 1 {
 			talking = true
 			s.converse(c)
 			continue
 		}
 		if s.mux.NumStreams() > maxStreams || s.listener.isClosed() {
-			opened.Close()
+			c.Close()
 			continue
 		}
 		select {
 		case s.incoming <- c:
 		default:
-			opened.Close()
+			c.Close()
 		}
 	}
 }
@@ -164,7 +168,7 @@ func (s *Session) Open(ctx context.Context) (net.Conn, error) {
 		if r.err != nil {
 			return nil, fmt.Errorf("open stream: %w", s.explain(r.err))
 		}
-		return &stream{Stream: r.stream, session: s}, nil
+		return s.adopt(r.stream), nil
 	case <-ctx.Done():
 		go func() {
 			if r := <-opened; r.err == nil {
@@ -246,6 +250,7 @@ func (s *Session) finish(err error) {
 			err = reason
 		}
 		s.note(err)
+		s.wake()
 		close(s.closing)
 		go func() {
 			ended := make(chan struct{})
@@ -263,6 +268,42 @@ func (s *Session) finish(err error) {
 			close(s.done)
 		}()
 	})
+}
+
+func (s *Session) adopt(opened *yamux.Stream) *stream {
+	c := &stream{Stream: opened, session: s}
+	s.streamsMu.Lock()
+	defer s.streamsMu.Unlock()
+	if s.streams == nil {
+		opened.SetDeadline(past)
+	} else {
+		s.streams[c] = struct{}{}
+	}
+	return c
+}
+
+func (s *Session) forget(c *stream) {
+	s.streamsMu.Lock()
+	defer s.streamsMu.Unlock()
+	delete(s.streams, c)
+}
+
+func (s *Session) ended() bool {
+	s.streamsMu.Lock()
+	defer s.streamsMu.Unlock()
+	return s.streams == nil
+}
+
+// wake ends every wait in Read and Write with the multiplexer's timeout; what
+// has come in can still be read. It has to happen before the multiplexer closes
+// itself: from then on its waiting streams spin, and keep it from getting done.
+func (s *Session) wake() {
+	s.streamsMu.Lock()
+	defer s.streamsMu.Unlock()
+	for c := range s.streams {
+		c.Stream.SetDeadline(past)
+	}
+	s.streams = nil
 }
 
 // meant reports whether err was decided here, not found at the pipe.
@@ -284,16 +325,17 @@ func (s *Session) turnAway() {
 
 // explain turns an error of the multiplexer into the session's, once that is over.
 func (s *Session) explain(err error) error {
-	if !errors.Is(err, yamux.ErrSessionShutdown) {
+	if !s.ended() {
 		return err
 	}
 	s.errMu.Lock()
 	defer s.errMu.Unlock()
-	switch {
-	case s.err != nil:
-		return fmt.Errorf("link ended: %w", s.err)
-	case s.pipe.reason() != nil:
-		return fmt.Errorf("link ended: %w", s.pipe.reason())
+	reason := s.err
+	if reason == nil {
+		reason = s.pipe.reason()
 	}
-	return fmt.Errorf("link ended: %w", net.ErrClosed)
+	if reason == nil {
+		reason = net.ErrClosed
+	}
+	return fmt.Errorf("link ended: %w", reason)
 }

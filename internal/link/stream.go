@@ -35,10 +35,6 @@ func (s *stream) Read(b []byte) (int, error) {
 	if err == nil || n > 0 {
 		return n, nil
 	}
-	if errors.Is(err, io.EOF) && s.session.mux.IsClosed() {
-		// The end of the session also shows as the end of every stream.
-		err = yamux.ErrSessionShutdown
-	}
 	return 0, s.translate(err)
 }
 
@@ -61,10 +57,14 @@ func (s *stream) Write(b []byte) (int, error) {
 	}
 }
 
+// translate: once the session has ended, that is the reason for whatever fails.
+// A stream that the other side finished before shows the session's end too.
 func (s *stream) translate(err error) error {
 	switch {
 	case s.closed.Load():
 		return net.ErrClosed
+	case s.session.ended():
+		return s.session.explain(err)
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.Is(err, yamux.ErrTimeout):
@@ -72,7 +72,22 @@ func (s *stream) translate(err error) error {
 	case errors.Is(err, yamux.ErrStreamClosed):
 		return net.ErrClosed
 	}
-	return s.session.explain(err)
+	return err
+}
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
+
+func (s *stream) SetDeadline(t time.Time) error      { return s.deadline(t, s.Stream.SetDeadline) }
+func (s *stream) SetReadDeadline(t time.Time) error  { return s.deadline(t, s.Stream.SetReadDeadline) }
+func (s *stream) SetWriteDeadline(t time.Time) error { return s.deadline(t, s.Stream.SetWriteDeadline) }
+
+func (s *stream) deadline(t time.Time, set func(time.Time) error) error {
+	err := set(t)
+	if s.closed.Load() || s.session.ended() {
+		s.Stream.SetDeadline(past) // as Close and wake have left it
+	}
+	return err
 }
 
 // Close ends both directions. What was written before is still delivered.
@@ -80,12 +95,9 @@ func (s *stream) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	err := s.Stream.Close()
-	s.Stream.SetDeadline(time.Unix(1, 0)) // wakes whoever reads or writes
-	if err != nil && !s.session.mux.IsClosed() {
-		return s.session.explain(err)
-	}
-	return nil
+	s.session.forget(s)
+	s.Stream.SetDeadline(past) // wakes whoever reads or writes
+	return s.Stream.Close()
 }
 
 func (s *stream) LocalAddr() net.Addr  { return address{} }

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -107,7 +109,8 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request, h host) {
 	}
 	// auth.Door has looked at Origin where there is a port; on the link the
 	// other end is the desktop's gateway, whose own door did.
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	below := &hijacker{ResponseWriter: w}
+	ws, err := websocket.Accept(below, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		s.log.Debug("websocket refused", "err", err.Error())
 		return
@@ -116,8 +119,8 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request, h host) {
 	ctx, cancel := context.WithCancel(r.Context())
 	c := &conn{ws: ws, h: h, log: s.log, out: make(chan []byte, outQueue), calls: make(chan struct{}, maxCalls), subs: map[string]*subscription{}, cancel: cancel}
 	stop := context.AfterFunc(s.ending, func() {
-		// A peer that does not answer the closing frame gets a second.
-		hard := time.AfterFunc(time.Second, cancel)
+		// Close waits five seconds for a peer that does not answer; it gets one.
+		hard := time.AfterFunc(time.Second, func() { below.conn.Close() })
 		defer hard.Stop()
 		_ = ws.Close(websocket.StatusGoingAway, "the backend is ending")
 		cancel()
@@ -125,6 +128,19 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request, h host) {
 	defer stop()
 	c.run(ctx, known)
 	_ = ws.CloseNow()
+}
+
+// hijacker keeps hold of the connection below a WebSocket, which itself cannot be
+// cut while it waits for its peer's closing frame.
+type hijacker struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	h.conn = conn
+	return conn, rw, err
 }
 
 // conn is one connection. The goroutine of run reads; one other writes.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,10 +74,9 @@ func carry(t *testing.T, content string) *Carried {
 type distro struct {
 	home  string
 	shell []string
-	path  string   // in front of PATH
-	setup string   // run as root of an own mount namespace before the script
-	force bool     // Argv's
-	wrap  []string // in front of the shell
+	path  string // in front of PATH
+	setup string // run as root of an own mount namespace before the script
+	force bool   // Argv's
 }
 
 // run is one start in a distro.
@@ -437,7 +437,11 @@ func TestPrune(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, "catamaran-backend"), program, 0o700); err != nil {
+			// A child that another test forks meanwhile would keep the file open for writing, and it could not be run.
+			syscall.ForkLock.RLock()
+			err := os.WriteFile(filepath.Join(dir, "catamaran-backend"), program, 0o700)
+			syscall.ForkLock.RUnlock()
+			if err != nil {
 				t.Fatal(err)
 			}
 			at := time.Now().Add(-age)
@@ -463,15 +467,8 @@ func TestPrune(t *testing.T) {
 			}
 		}
 		used := exec.Command(filepath.Join(running, "catamaran-backend"), "60")
-		var err2 error
-		for range 100 { // another test's fork may still hold the file open for writing
-			if err2 = used.Start(); err2 == nil || !strings.Contains(err2.Error(), "text file busy") {
-				break
-			}
-			used = exec.Command(used.Path, "60")
-		}
-		if err2 != nil {
-			t.Fatal(err2)
+		if err := used.Start(); err != nil {
+			t.Fatal(err)
 		}
 		defer func() { used.Process.Kill(); used.Wait() }()
 

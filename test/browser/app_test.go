@@ -1,13 +1,18 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"catamaran/internal/wsl/wslsim"
+	"catamaran/internal/wsl/wsltest"
 	"catamaran/test/product"
+
+	"github.com/chromedp/chromedp"
 )
 
 // addProject adds a project by typing its path.
@@ -99,4 +104,107 @@ func TestLifeOfAPrompt(t *testing.T) {
 	}
 	b.clean()
 	b2.clean()
+}
+
+// changeMode picks a mode in Settings and confirms the dialog.
+func (b *tab) changeMode(mode string) {
+	b.t.Helper()
+	b.click("open-settings")
+	b.click("mode-" + mode)
+	b.see("mode-dialog")
+	b.look("mode-dialog-" + mode)
+	b.click("mode-confirm")
+}
+
+// changed waits until the dialog has closed on the new side.
+func (b *tab) changed(mode string) {
+	b.t.Helper()
+	b.gone("mode-dialog")
+	b.do("see "+mode+" chosen", chromedp.WaitVisible(chromedp.CSS(css("mode-"+mode)+`[data-selected="true"]`)))
+}
+
+// TestModesThereAndBack runs the demo agent on both sides of the switch and finds the threads of each side again.
+func TestModesThereAndBack(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{})
+	native, linux := product.GitRepo(t, t.TempDir()), product.GitRepo(t, m.Home("Ubuntu"))
+	d := product.StartDesktop(t, product.Options{Env: []string{"CATAMARAN_WSL_EXE=" + m.Exe}})
+	b := open(t, d.URL)
+	b.see("env-group-local")
+	b.addProject(native)
+	b.newThread()
+	b.prompt("list the files here")
+	b.see("turn-footer")
+
+	b.changeMode("wsl-only")
+	b.changed("wsl-only")
+	b.look("settings-wsl-only")
+	b.see("env-group-wsl:default")
+	b.gone("env-group-local")
+	b.addProject(linux)
+	b.newThread()
+	b.demoTurn()
+	b.look("turn-in-wsl")
+	if _, err := os.Stat(filepath.Join(linux, "catamaran-demo.md")); err != nil {
+		t.Errorf("the agent's file in the distro: %v", err)
+	}
+
+	b.changeMode("both")
+	b.changed("both")
+	b.see("env-group-wsl:default")
+	b.see("env-group-local")
+	b.do("see two threads", chromedp.Poll[chromedp.Void](`document.querySelectorAll('[data-testid="thread-row"]').length === 2`, chromedp.WithPollingTimeout(wait)))
+	b.look("both")
+
+	b.changeMode("local")
+	b.changed("local")
+	b.gone("env-group-wsl:default")
+	b.click("thread-row")
+	b.seeText("thread-title", "list the files here")
+	b.see("turn-footer")
+	b.clean()
+}
+
+// TestSwitchThatFails shows the reason of three kinds of failure and proves that the app goes on as before.
+func TestSwitchThatFails(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, distro, text string
+		fault              wslsim.Fault
+		cancel             bool
+	}{
+		{name: "start fails", distro: "Debian", text: "virtual disk", fault: wslsim.Fault{ID: "disk", On: "start", Distro: "Debian", Kind: "error",
+			Text: "The distribution failed to start because its virtual disk is corrupted.", Code: "Wsl/Service/CreateInstance/WSL_E_DISK_CORRUPTED"}},
+		{name: "hangs and is cancelled", distro: "Debian", cancel: true, fault: wslsim.Fault{ID: "hang", On: "start", Distro: "Debian", Kind: "hang"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := wsltest.Scenario(t, wslsim.Scenario{})
+			m.SetFault(c.fault)
+			d := product.StartDesktop(t, product.Options{Env: []string{"CATAMARAN_WSL_EXE=" + m.Exe}})
+			b := open(t, d.URL)
+			b.see("env-group-local")
+			b.addProject(product.GitRepo(t, t.TempDir()))
+			b.click("open-settings")
+			b.see("distro-select")
+			b.do("choose the distro", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); })()`, css("distro-select"), c.distro)))
+			b.changeMode("wsl-only")
+			if c.cancel {
+				b.see("mode-progress")
+				b.look("mode-waiting")
+				b.click("mode-cancel")
+			} else {
+				b.see("mode-error")
+				b.look("mode-failed")
+				b.seeText("mode-error", c.text)
+				b.see("mode-rolled-back")
+				b.click("mode-dismiss")
+			}
+			b.changed("local")
+			b.newThread()
+			b.prompt("list the files here")
+			b.see("turn-footer")
+			b.clean()
+		})
+	}
 }

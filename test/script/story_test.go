@@ -90,7 +90,6 @@ func command(f func(*story, *testscript.TestScript, bool, []string)) func(*tests
 // story is the state of one script.
 type story struct {
 	work string
-	env  []string
 	// The running desktop.
 	process *exec.Cmd
 	stdin   io.WriteCloser
@@ -269,16 +268,18 @@ func (s *story) repo(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// distro-fault NAME fail|hang|none changes the simulated machine.
+// distro-fault NAME fail|exit|hang|none changes the simulated machine.
 func (s *story) distroFault(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: distro-fault NAME fail|hang|none")
+		ts.Fatalf("usage: distro-fault NAME fail|exit|hang|none")
 	}
 	sc := wslsim.Two()
 	switch args[1] {
 	case "fail":
 		sc.Faults = []wslsim.Fault{{ID: "f", On: wslsim.OnLaunch, Distro: args[0], Kind: wslsim.Fail,
-			Text: "Catastrophic failure", Code: "Wsl/Service/E_UNEXPECTED"}}
+			Text: "Virtualization is off.", Code: "Wsl/Service/CreateInstance/CreateVm/HCS/HCS_E_HYPERV_NOT_INSTALLED"}}
+	case "exit":
+		sc.Faults = []wslsim.Fault{{ID: "f", On: wslsim.OnLaunch, Distro: args[0], Kind: wslsim.Output, Text: "broken profile\n", Exit: 126}}
 	case "hang":
 		sc.Faults = []wslsim.Fault{{ID: "f", On: wslsim.OnLaunch, Distro: args[0], Kind: wslsim.Hang}}
 	case "none":

@@ -36,6 +36,8 @@ const (
 	writeTimeout = 10 * time.Second
 	// exitGrace is how long the exit code is awaited once the streams have ended.
 	exitGrace = 3 * time.Second
+	// flushTimeout is how long the end of a replayed history is awaited.
+	flushTimeout = 2 * time.Second
 )
 
 // ladder is the order agents like best: most end at once when stdin ends, Gemini

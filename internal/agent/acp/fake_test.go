@@ -16,6 +16,7 @@ type fakeAgent struct {
 	in  *bufio.Reader
 	out *bufio.Writer
 	cwd string
+	id  string
 	ids int
 }
 
@@ -23,7 +24,8 @@ type fakeMessage struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params struct {
-		Cwd string `json:"cwd"`
+		Cwd       string `json:"cwd"`
+		SessionID string `json:"sessionId"`
 	} `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  json.RawMessage `json:"error"`
@@ -45,7 +47,7 @@ func (f *fakeAgent) line(format string, args ...any) {
 }
 
 func (f *fakeAgent) update(fields string) {
-	fmt.Fprintf(f.out, `{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s1","update":{%s}}}`+"\n", fields)
+	fmt.Fprintf(f.out, `{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":%q,"update":{%s}}}`+"\n", f.id, fields)
 }
 
 func (f *fakeAgent) say(text string) {
@@ -64,7 +66,7 @@ func (f *fakeAgent) ask(method, params string) {
 
 // fake plays a role until stdin ends.
 func fake(role string) int {
-	f := &fakeAgent{in: bufio.NewReaderSize(os.Stdin, 1<<16), out: bufio.NewWriter(os.Stdout)}
+	f := &fakeAgent{in: bufio.NewReaderSize(os.Stdin, 1<<16), out: bufio.NewWriter(os.Stdout), id: "s1"}
 	switch role {
 	case "dead":
 		fmt.Fprintln(os.Stderr, "fake: the model server is on fire")
@@ -124,12 +126,18 @@ func fake(role string) int {
 				f.line(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such session"}}`, m.ID)
 				continue
 			}
+			f.id = m.Params.SessionID
 			if m.Method == "session/load" {
 				f.update(`"sessionUpdate":"user_message_chunk","content":{"type":"text","text":"old question"}`)
 				f.say("old answer")
 				f.update(`"sessionUpdate":"tool_call","toolCallId":"old","title":"old","status":"completed"`)
 			}
 			f.line(`{"jsonrpc":"2.0","id":%s,"result":{}}`, m.ID)
+			if m.Method == "session/load" {
+				f.say("the end of the old answer, late")
+			}
+		case "_catamaran/flush":
+			f.line(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}`, m.ID)
 		case "session/prompt":
 			stop := f.turn(role, m)
 			if stop != "" {
@@ -182,16 +190,22 @@ func (f *fakeAgent) turn(role string, m fakeMessage) string {
 				return ""
 			}
 		}
+	case "late":
+		f.say("working")
+		for {
+			if c, _ := f.read(); c.Method == "session/cancel" {
+				f.ask("session/request_permission", `{"options":[{"optionId":"yes","kind":"allow_once"}]}`)
+				return "cancelled"
+			}
+		}
 	case "fails":
 		f.line(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"quota used up","data":{"details":"try tomorrow"}}}`, m.ID)
 		return ""
 	case "files":
 		q := func(path string) string { b, _ := json.Marshal(path); return string(b) }
-		for _, path := range []string{filepath.Join(f.cwd, "new/inside.txt"), filepath.Join(f.cwd, "../outside.txt"), filepath.Join(f.cwd, "link/escaped.txt"), "relative.txt", f.cwd} {
-			f.ask("fs/write_text_file", fmt.Sprintf(`{"sessionId":"s1","path":%s,"content":"a\nb\nc\n"}`, q(path)))
-		}
-		f.ask("fs/read_text_file", fmt.Sprintf(`{"path":%s,"line":2,"limit":1}`, q(filepath.Join(f.cwd, "new/inside.txt"))))
-		f.ask("fs/read_text_file", `{"path":"/etc/passwd"}`)
+		path := q(filepath.Join(f.cwd, "inside.txt"))
+		f.ask("fs/write_text_file", fmt.Sprintf(`{"sessionId":"s1","path":%s,"content":"a"}`, path))
+		f.ask("fs/read_text_file", fmt.Sprintf(`{"path":%s}`, path))
 	case "exits":
 		f.say("bye")
 		fmt.Fprintln(os.Stderr, "fake: out of memory")

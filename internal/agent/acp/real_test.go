@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func real(t *testing.T, folder, program string, args ...string) agenttest.Target
 		Config: agent.Config{ID: program, Name: program, Path: path, Args: args},
 		Work:   "please do the tools", Stream: "please stream a lot",
 		Made: "made.txt", Wrote: "notes.md", WroteText: "written by the scripted model",
-		Timeout: 2 * time.Minute,
+		Timeout: 5 * time.Minute, // OpenCode starts in 2 s alone and in 10 s beside seven others
 	}
 }
 
@@ -87,6 +88,20 @@ func TestGeminiCLI(t *testing.T) {
 			t.Fatal(err)
 		}
 		return bare(state, "GEMINI_API_KEY=none", "GOOGLE_GEMINI_BASE_URL="+model(t, dir))
+	}
+	target.Restart = func(t *testing.T, _, state string) {
+		// Gemini CLI 0.61 names a session's file by the minute and wipes it when the
+		// session is loaded in the minute it began; so it began a while ago.
+		files, err := filepath.Glob(filepath.Join(state, ".gemini/tmp/*/chats/session-*.jsonl"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no session files: %v", err)
+		}
+		for _, f := range files {
+			id := filepath.Base(f)[strings.LastIndex(filepath.Base(f), "-"):]
+			if err := os.Rename(f, filepath.Join(filepath.Dir(f), "session-2026-01-01T00-00"+id)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	agenttest.Run(t, target)
 }

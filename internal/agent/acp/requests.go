@@ -2,12 +2,7 @@ package acp
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,11 +28,13 @@ func (s *session) handle(m jsonl.Message) {
 		s.log.Debug("notification ignored", "method", proc.Text([]byte(m.Method)))
 	case m.Method == "session/request_permission":
 		s.ask(m)
-	case m.Method == "fs/read_text_file" || m.Method == "fs/write_text_file":
-		s.file(m)
 	case asksPermission(m.Method):
 		s.ask(m)
 	default:
+		// That includes fs/write_text_file, which OpenCode 1.18 sends after an approved
+		// edit though no client capability offers it: it does not wait for the answer
+		// and writes the file itself, so a second writer here could only undo what it
+		// (or its formatter) wrote.
 		s.log.Info("unknown request refused", "method", proc.Text([]byte(m.Method)))
 		s.respondError(m.ID, jsonl.CodeMethodNotFound, "method not found: "+m.Method)
 	}
@@ -103,21 +100,22 @@ func (s *session) ask(m jsonl.Message) {
 		s.emitLocked(s.t.asked(id, call)...)
 	}
 	a := s.t.approval(m.Method, p, call)
-	if option := s.automatic(a); option != "" {
-		s.respond(m.ID, selected(option))
-		return
-	}
+	option := s.automatic(a)
 	s.mu.Lock()
 	s.asked++
 	id := fmt.Sprintf("approval:%s-%d", s.t.nonce, s.asked)
-	// After an interrupt the protocol wants every question answered as cancelled.
+	// After an interrupt every question is answered as cancelled, whatever the mode.
 	late := s.prompting && s.interrupted
-	if !late {
+	if !late && option == "" {
 		s.approvals[id] = &approval{request: m.ID, options: a.Options}
 	}
 	s.mu.Unlock()
-	if late {
+	switch {
+	case late:
 		s.respond(m.ID, cancelled)
+		return
+	case option != "":
+		s.respond(m.ID, selected(option))
 		return
 	}
 	e := agent.Event{Kind: agent.KindApproval, ID: id, Approval: a}
@@ -194,111 +192,4 @@ func (s *session) cancelApprovals() []string {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// maxFile bounds fs/read_text_file in bytes.
-const maxFile = 16 << 20
-
-// file serves fs/read_text_file and fs/write_text_file, which OpenCode calls
-// though no client capability offers them: below the session's directory only,
-// symbolic links included.
-func (s *session) file(m jsonl.Message) {
-	p := fields(m.Params)
-	root, err := os.OpenRoot(s.o.Dir)
-	if err != nil {
-		s.respondError(m.ID, jsonl.CodeInternal, "the working directory cannot be opened")
-		return
-	}
-	defer root.Close()
-	rel, err := s.below(text(p["path"]))
-	var result any
-	switch {
-	case err != nil:
-	case m.Method == "fs/write_text_file":
-		result, err = object{}, writeFile(root, rel, text(p["content"]))
-	default:
-		var content string
-		content, err = readFile(root, rel)
-		result = object{"content": excerpt(content, number(p["line"]), number(p["limit"]))}
-	}
-	if err != nil {
-		s.log.Info("file request refused", "method", m.Method, "error", err)
-		s.respondError(m.ID, jsonl.CodeInvalidParams, err.Error())
-		return
-	}
-	s.respond(m.ID, result)
-}
-
-// below returns path relative to the session's directory, which the agent may
-// know by its resolved name.
-func (s *session) below(path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		return "", errors.New("the path is not absolute")
-	}
-	dirs := []string{s.o.Dir}
-	if real, err := filepath.EvalSymlinks(s.o.Dir); err == nil {
-		dirs = append(dirs, real)
-	}
-	for _, dir := range dirs {
-		if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
-			return rel, nil
-		}
-	}
-	return "", errors.New("the path is outside the session's directory")
-}
-
-func regular(root *os.Root, rel string) error {
-	info, err := root.Stat(rel)
-	if err == nil && !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	return err
-}
-
-func writeFile(root *os.Root, rel, content string) error {
-	switch err := regular(root, rel); {
-	case err == nil:
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	default:
-		if err := root.MkdirAll(filepath.Dir(rel), 0o755); err != nil {
-			return err
-		}
-	}
-	f, err := root.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, content)
-	return errors.Join(err, f.Close())
-}
-
-func readFile(root *os.Root, rel string) (string, error) {
-	if err := regular(root, rel); err != nil {
-		return "", err
-	}
-	f, err := root.Open(rel)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("the file is larger than %d bytes", maxFile)
-	}
-	return string(b), err
-}
-
-// excerpt returns limit lines from the 1-based line; zero means all.
-func excerpt(s string, line, limit int) string {
-	if line <= 1 && limit <= 0 {
-		return s
-	}
-	lines := strings.SplitAfter(s, "\n")
-	from := min(max(line-1, 0), len(lines))
-	lines = lines[from:]
-	if limit > 0 {
-		lines = lines[:min(limit, len(lines))]
-	}
-	return strings.Join(lines, "")
 }

@@ -217,8 +217,9 @@ func (t *translator) asked(id string, call map[string]json.RawMessage) []agent.E
 	return nil
 }
 
-// cutTools says that the calls still open when a turn was cut short are cancelled.
-func (t *translator) cutTools() []agent.Event {
+// settleTools ends the calls still open at the end of a turn: what was declined or cut
+// short, which Gemini CLI for one does not tell.
+func (t *translator) settleTools() []agent.Event {
 	var events []agent.Event
 	for id, s := range t.tools {
 		if !s.ended {

@@ -10,6 +10,7 @@ import (
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/jsonl"
 	"catamaran/internal/api"
+	"catamaran/internal/proc"
 )
 
 type object = map[string]any
@@ -106,13 +107,28 @@ func (s *session) resume(ctx context.Context, in initialized) (opened, bool, err
 	var answer *jsonl.Error
 	switch {
 	case err == nil:
+		if method == "session/load" {
+			s.flush(ctx)
+		}
 		op.SessionID = s.o.Resume
 		return op, true, nil
 	case errors.As(err, &answer) && answer.Code != authRequired:
-		s.log.Info("agent does not know the session any more", "method", method, "error", err)
+		s.log.Info("agent does not know the session any more", "method", method, "error", err, "data", proc.Text(answer.Data[:min(len(answer.Data), 1<<10)]))
 		return opened{}, false, nil
 	}
 	return opened{}, false, err
+}
+
+// flush waits for what an agent still sends of a loaded session's history after it
+// has answered (Gemini CLI does): a call that every agent answers, with an error,
+// comes back behind it.
+func (s *session) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	var answer *jsonl.Error
+	if err := s.call(ctx, "_catamaran/flush", object{}, nil); err != nil && !errors.As(err, &answer) {
+		s.log.Info("agent does not answer unknown calls", "error", err)
+	}
 }
 
 // modeNames are the ids that agents use for our three permission modes, in the
@@ -208,7 +224,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 	if stop == "" {
 		stop = agent.StopEndTurn
 	}
-	s.endTurn(err != nil || stop == agent.StopCancelled, turnUsage(r.Usage, r.Meta))
+	s.endTurn(turnUsage(r.Usage, r.Meta))
 	if err != nil {
 		return "", s.failure(ctx, "failed", err)
 	}
@@ -216,7 +232,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 }
 
 // endTurn settles what the agent left open.
-func (s *session) endTurn(cut bool, usage *api.Usage) {
+func (s *session) endTurn(usage *api.Usage) {
 	left := s.cancelApprovals()
 	s.mu.Lock()
 	left = append(s.settled, left...)
@@ -227,9 +243,7 @@ func (s *session) endTurn(cut bool, usage *api.Usage) {
 	for _, id := range left {
 		s.emitLocked(agent.Event{Kind: agent.KindApprovalResolved, ID: id})
 	}
-	if cut {
-		s.emitLocked(s.t.cutTools()...)
-	}
+	s.emitLocked(s.t.settleTools()...)
 	if usage != nil {
 		s.emitLocked(agent.Event{Kind: agent.KindUsage, ID: "usage", Usage: usage})
 	}

@@ -31,6 +31,8 @@ type Target struct {
 	Output string
 	// Stream is a prompt that makes it write for a long time.
 	Stream string
+	// Restart, when set, is called between two processes of one session.
+	Restart func(t *testing.T, dir, state string)
 	// Timeout bounds one story.
 	Timeout time.Duration
 }

@@ -226,6 +226,9 @@ func resumed(t *testing.T, target Target) {
 	work(s)
 	cursor := s.Session.Info().Resume
 	s.Close(s.Session)
+	if target.Restart != nil {
+		target.Restart(t, s.Dir, s.State)
+	}
 
 	s.Reopen(api.PermissionFull, cursor)
 	if i := s.Session.Info(); !i.Resumed || i.Resume != cursor {

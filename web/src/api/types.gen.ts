@@ -369,6 +369,14 @@ export interface SessionExchange {
   credential: string;
 }
 
+/**
+ * SessionRenew is the body of POST /api/session/renew: a token this backend signed, expired or not, that was not
+ * revoked. The answer is a Session. The one-time credential is used up by then.
+ */
+export interface SessionRenew {
+  token: string;
+}
+
 /** Session is a signed session token and its end. */
 export interface Session {
   token: string;

@@ -1,10 +1,10 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Environment, Environments, Error as ApiError, ModeChange, ModeConfig, ServerFrame, Thread, WSL } from "../api/types.gen";
+import type { Environment, Environments, Error as ApiError, ModeChange, ModeConfig, OpenedPath, ServerFrame, Thread, WSL } from "../api/types.gen";
 import { MethodDistrosRescan, MethodEnvironmentStart, MethodModeCancel, MethodModeChange, MethodModeDismiss, TopicEnvironments } from "../api/types.gen";
 import { kept, onReturn } from "../platform";
-import { Caller, environmentBase, forgetToken, newCommandId, signIn } from "./door";
+import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
 import { type Route, parseRoute, routePath } from "./route";
 import { type LinkState, Socket, type SocketHost, socketURL } from "./socket";
@@ -19,11 +19,10 @@ export class App {
   stores = $state.raw<EnvironmentStore[]>([]);
   route = $state.raw<Route>({ page: "home" });
   thread = $state.raw<ThreadStore | undefined>(undefined);
-  /** True behind a backend that serves the page itself, without a desktop. */
-  standalone = $state(false);
   private seen = $state.raw<Record<string, number>>(kept.json<Record<string, number>>("seen") ?? {});
   private session: Session | undefined;
   private socket: Socket | undefined;
+  private renewal: ReturnType<typeof setTimeout> | undefined;
 
   primary = $derived(this.stores.find((s) => s.id === this.environments?.primary) ?? this.stores[0]);
   /** What the sidebar shows: everything that runs, starts or belongs to the mode. */
@@ -32,6 +31,10 @@ export class App {
   async start(socketHost?: SocketHost): Promise<void> {
     this.route = parseRoute(location.pathname);
     window.addEventListener("popstate", () => this.show(parseRoute(location.pathname)));
+    // A launch address opened in a tab that has the page already changes only the fragment.
+    window.addEventListener("hashchange", () => {
+      if (location.hash.startsWith("#code=")) location.reload();
+    });
     const r = await signIn({ location, storage: sessionStorage, fetch: (...a) => fetch(...a), replaceURL: (url) => history.replaceState(null, "", url) });
     if (r.kind !== "token") {
       this.access = { kind: "out", reason: r.kind === "refused" ? r.reason : "", hint: r.kind === "refused" ? r.hint : "" };
@@ -51,11 +54,10 @@ export class App {
     this.access = { kind: "in" };
     this.socket = new Socket({
       url: socketURL(""),
-      token,
+      token: () => caller.token,
       host: socketHost,
       onState: (s) => (this.door = s),
       onUnauthorized,
-      onWelcome: (f) => this.welcome(f),
     });
     this.socket.subscribe({
       topic: TopicEnvironments,
@@ -63,22 +65,29 @@ export class App {
       cursor: () => undefined,
       frame: (f) => {
         if (f.environments) this.setEnvironments(f.environments);
+        // A path was opened from a terminal.
+        const o = (f as ServerFrame & { opened?: OpenedPath }).opened;
+        if (o) this.go({ page: "project", env: o.environment, project: o.project.id });
       },
     });
     this.socket.start();
+    this.renewLater(caller);
   }
 
-  /** A backend on its own welcomes with its descriptor: it is the only environment. */
-  private welcome(f: ServerFrame): void {
-    const d = f.descriptor;
-    if (!d) return;
-    this.standalone = true;
-    const env: Environment = { id: d.name || "local", name: d.name || "This computer", state: d.phase === "failed" ? "failed" : "ready", since: d.started, attempt: 1, error: d.reason, version: d.version, os: d.os, arch: d.arch, environmentId: d.environmentId };
-    this.setEnvironments({ config: { mode: "local" }, primary: env.id, environments: [env], wsl: { available: false, distros: [] } });
+  /** A page that stays open for days keeps its session. */
+  private renewLater(caller: Caller, least = 0): void {
+    clearTimeout(this.renewal);
+    this.renewal = setTimeout(
+      () => {
+        if (this.access.kind === "in") void caller.renew(sessionStorage).then(() => this.renewLater(caller, 60_000));
+      },
+      Math.max(least, renewIn(sessionStorage, Date.now())),
+    );
   }
 
   leave(reason: string, hint: string): void {
     forgetToken(sessionStorage);
+    clearTimeout(this.renewal);
     this.socket?.stop();
     for (const s of this.stores) s.close();
     this.access = { kind: "out", reason, hint };
@@ -90,7 +99,7 @@ export class App {
     const next = list.map((info) => {
       const s = old.get(info.id);
       old.delete(info.id);
-      if (!s) return new EnvironmentStore(info, this.standalone ? "" : environmentBase(info.id), this.session!);
+      if (!s) return new EnvironmentStore(info, environmentBase(info.id), this.session!);
       s.update(info);
       return s;
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { Caller, environmentBase, signIn } from "./door";
+import { Caller, environmentBase, renewIn, signIn } from "./door";
 import { CallError } from "./errors";
 import { countLines, diffTexts, parsePatch } from "./patch";
 import { parseRoute, routePath } from "./route";
@@ -38,6 +38,29 @@ describe("sign-in", () => {
   it("says so when there is neither", async () => {
     expect(await signIn(host("", null, json({})).h)).toEqual({ kind: "none" });
     expect(await signIn(host("#code=old", null, json({ code: "unauthorized", message: "The code was used.", hint: "Open again." }, 401)).h)).toEqual({ kind: "refused", reason: "The code was used.", hint: "Open again." });
+  });
+});
+
+describe("session", () => {
+  it("is renewed long before it ends, and kept", async () => {
+    const store = new Map<string, string>([["catamaran.token.end", String(10_000)]]);
+    const storage = { getItem: (k: string) => store.get(k) ?? null, setItem: (k: string, v: string) => void store.set(k, v) };
+    expect(renewIn(storage, 0)).toBe(5_000);
+    expect(renewIn(storage, 20_000)).toBe(0);
+    const out = vi.fn();
+    const c = new Caller("old", out, (async () => json({ token: "new", expiresAt: 100_000_000 })) as never);
+    await c.renew(storage);
+    expect(c.token).toBe("new");
+    expect(renewIn(storage, 0)).toBe(3_600_000);
+    await new Caller("x", out, (async () => json({ code: "token_expired", message: "x" }, 401)) as never).renew(storage);
+    expect(out).toHaveBeenCalledOnce();
+  });
+  it("outlives a desktop that does not answer", async () => {
+    const out = vi.fn();
+    const c = new Caller("old", out, (() => Promise.reject(new TypeError("net"))) as never);
+    await c.renew({ setItem: () => {} });
+    expect(c.token).toBe("old");
+    expect(out).not.toHaveBeenCalled();
   });
 });
 

@@ -4,6 +4,7 @@ import type { LaunchExchange, Session } from "../api/types.gen";
 import { CallError, apiError, isApiError, isUnauthorized, toApiError } from "./errors";
 
 const tokenKey = "catamaran.token";
+const endKey = "catamaran.token.end";
 
 export interface Place {
   hash: string;
@@ -34,13 +35,24 @@ export async function signIn(h: SignInHost): Promise<SignIn> {
   try {
     const body: LaunchExchange = { code };
     const s = await readJSON<Session>(await h.fetch("/api/session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
-    h.storage.setItem(tokenKey, s.token);
+    keepSession(h.storage, s);
     return { kind: "token", token: s.token };
   } catch (e) {
     if (kept) return { kind: "token", token: kept };
     const err = toApiError(e);
     return { kind: "refused", reason: err.message, hint: err.hint ?? "" };
   }
+}
+
+function keepSession(storage: Pick<Storage, "setItem">, s: Session): void {
+  storage.setItem(tokenKey, s.token);
+  storage.setItem(endKey, String(s.expiresAt));
+}
+
+/** renewIn is how long to wait before a session is renewed: at half of what is left, an hour at most. */
+export function renewIn(storage: Pick<Storage, "getItem">, now: number): number {
+  const left = Number(storage.getItem(endKey) ?? 0) - now;
+  return Math.max(0, Math.min(3_600_000, left / 2));
 }
 
 export function forgetToken(storage: Pick<Storage, "removeItem">): void {
@@ -71,10 +83,22 @@ export interface CallOptions {
 /** Caller makes calls with one token; onUnauthorized ends the session. */
 export class Caller {
   constructor(
-    readonly token: string,
+    public token: string,
     private readonly onUnauthorized: () => void,
     private readonly fetcher: typeof fetch = (...a) => fetch(...a),
   ) {}
+
+  /** renew trades the token for a fresh one; the old one stays in use when that fails. */
+  async renew(storage: Pick<Storage, "setItem">): Promise<void> {
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${this.token}` };
+    try {
+      const s = await readJSON<Session>(await this.fetcher("/api/session/renew", { method: "POST", headers, body: "{}", signal: AbortSignal.timeout(30_000) }));
+      this.token = s.token;
+      keepSession(storage, s);
+    } catch (e) {
+      if (e instanceof CallError && e.status === 401) this.onUnauthorized();
+    }
+  }
 
   async call<T>(base: string, method: string, params: unknown, o: CallOptions = {}): Promise<T> {
     const headers: Record<string, string> = { "Content-Type": "application/json", Authorization: `Bearer ${this.token}` };

@@ -91,7 +91,7 @@ export class EnvironmentStore {
     if (this.socket) return;
     this.socket = new Socket({
       url: socketURL(this.base),
-      token: this.session.caller.token,
+      token: () => this.session.caller.token,
       host: this.session.socketHost,
       onState: (s) => {
         this.link = s;
@@ -110,7 +110,7 @@ export class EnvironmentStore {
     const identity = `${d.environmentId} ${d.started} ${d.pid}`;
     if (this.identity && this.identity !== identity) {
       this.socket?.forgetCursors();
-      this.agents = undefined;
+      // The list on screen stays until the new backend has answered.
       this.agentsAsked = undefined;
     }
     if (this.descriptor && this.descriptor.environmentId !== d.environmentId) this.shell = emptyShell;

@@ -44,7 +44,7 @@ function make(topic?: Partial<Topic>) {
   const states: string[] = [];
   const unauthorized = vi.fn();
   const frames: ServerFrame[] = [];
-  const s = new Socket({ url: "ws://x/ws", token: "T", host, onState: (x) => states.push(x), onUnauthorized: unauthorized });
+  const s = new Socket({ url: "ws://x/ws", token: () => "T", host, onState: (x) => states.push(x), onUnauthorized: unauthorized });
   s.subscribe({ topic: "shell", cursor: () => undefined, frame: (f) => void frames.push(f), ...topic });
   s.start();
   return { s, states, frames, unauthorized };
@@ -149,9 +149,22 @@ describe("socket", () => {
     expect(failed).toHaveBeenCalledOnce();
   });
 
+  it("takes another welcome as news, and asks again only for what was refused", () => {
+    const { s, states } = make();
+    s.subscribe({ topic: "thread:x", cursor: () => undefined, frame: () => {} });
+    const ws = welcome();
+    ws.take();
+    ws.say({ type: "error", id: "s2", error: { code: "not_ready", message: "migrating" } });
+    ws.say({ type: "welcome" });
+    expect(ws.take()).toEqual([{ type: "subscribe", id: "s2", topic: "thread:x" }]);
+    vi.advanceTimersByTime(5_000);
+    expect(ws.take()).toEqual([]);
+    expect(states).toEqual(["connecting", "open"]);
+  });
+
   it("does not loop on a token that is not taken", () => {
     const { unauthorized } = make();
-    opened[0]!.onclose?.({ code: 1008 });
+    opened[0]!.onclose?.({ code: 4401 });
     vi.advanceTimersByTime(60_000);
     expect(unauthorized).toHaveBeenCalledOnce();
     expect(opened).toHaveLength(1);

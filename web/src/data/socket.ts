@@ -35,7 +35,8 @@ export interface WebSocketLike {
 
 export interface SocketOptions {
   url: string;
-  token: string;
+  /** Asked at every connect: sessions are renewed while the page lives. */
+  token(): string;
   onState(state: LinkState): void;
   onWelcome?(f: ServerFrame): void;
   onUnauthorized(): void;
@@ -54,8 +55,8 @@ const maxDelay = 8_000;
 const connectMillis = 10_000;
 const quietMillis = 25_000;
 const pongMillis = 10_000;
-/** Close code of a policy violation: the server did not take the token. */
-const closedUnauthorized = 1008;
+/** Close code of a server that does not take the token: signing in again helps, reconnecting does not. */
+const closedUnauthorized = 4401;
 
 /** backoff returns the wait before attempt n (0 first), with a fifth of jitter. */
 export function backoff(n: number, random: number): number {
@@ -66,6 +67,8 @@ interface Subscription {
   id: string;
   topic: Topic;
   fresh: boolean;
+  /** Sent and not refused on this connection. */
+  active: boolean;
   retries: number;
   timer: unknown;
 }
@@ -107,7 +110,7 @@ export class Socket {
   }
 
   subscribe(topic: Topic): () => void {
-    const s: Subscription = { id: `s${this.next++}`, topic, fresh: false, retries: 0, timer: null };
+    const s: Subscription = { id: `s${this.next++}`, topic, fresh: false, active: false, retries: 0, timer: null };
     this.subs.set(s.id, s);
     if (this.welcomed) this.sendSubscribe(s);
     return () => {
@@ -133,17 +136,15 @@ export class Socket {
       return;
     }
     this.ws = ws;
-    ws.onopen = () => this.send({ type: "hello", token: this.o.token });
+    ws.onopen = () => this.send({ type: "hello", token: this.o.token() });
     ws.onmessage = (e) => {
       if (this.ws === ws) this.receive(String(e.data));
     };
     ws.onerror = () => {};
     ws.onclose = (e) => {
       if (this.ws !== ws) return;
-      const before = !this.welcomed;
-      this.ws = null;
-      this.welcomed = false;
-      if (before && e.code === closedUnauthorized) this.unauthorized();
+      this.drop();
+      if (e.code === closedUnauthorized) this.unauthorized();
       else this.wait();
     };
     this.timer = this.host.setTimeout(() => this.lost(), connectMillis);
@@ -171,7 +172,10 @@ export class Socket {
     const ws = this.ws;
     this.ws = null;
     this.welcomed = false;
-    for (const s of this.subs.values()) this.host.clearTimeout(s.timer);
+    for (const s of this.subs.values()) {
+      this.host.clearTimeout(s.timer);
+      s.active = false;
+    }
     if (ws) {
       ws.onclose = null;
       ws.onmessage = null;
@@ -206,12 +210,14 @@ export class Socket {
     }
     this.beat();
     if (f.type === "welcome") {
+      // Another welcome on the same connection tells of a new phase: what was refused too early is asked again.
+      const first = !this.welcomed;
       this.host.clearTimeout(this.timer);
       this.welcomed = true;
       this.attempt = 0;
       this.o.onWelcome?.(f);
-      this.o.onState("open");
-      for (const s of this.subs.values()) this.sendSubscribe(s);
+      if (first) this.o.onState("open");
+      for (const s of [...this.subs.values()]) if (!s.active) this.sendSubscribe(s);
       return;
     }
     if (f.type === "error" && !f.id) {
@@ -228,6 +234,8 @@ export class Socket {
   private sendSubscribe(s: Subscription): void {
     const after = s.fresh ? undefined : s.topic.cursor();
     s.fresh = false;
+    s.active = true;
+    this.host.clearTimeout(s.timer);
     this.send(after === undefined ? { type: "subscribe", id: s.id, topic: s.topic.topic } : { type: "subscribe", id: s.id, topic: s.topic.topic, after });
   }
 
@@ -242,6 +250,7 @@ export class Socket {
   }
 
   private refused(s: Subscription, e: ApiError | undefined): void {
+    s.active = false;
     const retry = !e || e.retryable || e.code === "not_ready" || e.code === "unavailable" || e.code === "timeout";
     if (!retry) {
       s.topic.failed?.(e);
@@ -249,7 +258,7 @@ export class Socket {
     }
     s.timer = this.host.setTimeout(
       () => {
-        if (this.welcomed && this.subs.get(s.id) === s) this.sendSubscribe(s);
+        if (this.welcomed && !s.active && this.subs.get(s.id) === s) this.sendSubscribe(s);
       },
       backoff(s.retries++, this.host.random()),
     );

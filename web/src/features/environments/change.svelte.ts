@@ -11,6 +11,7 @@ export type Stage = "none" | "confirm" | "running" | "syncing" | "failed";
 class Change {
   proposal = $state.raw<ModeConfig | undefined>(undefined);
   private asked = $state(false);
+  private before = $state("");
   private settled = $state.raw<ModeChange | undefined>(undefined);
   /** The call itself failed, e.g. a distro name that was refused. */
   private refused = $state.raw<ApiError | undefined>(undefined);
@@ -18,47 +19,48 @@ class Change {
 
   /** The change of the topic, or the answer of the call where that is newer. */
   now = $derived.by(() => {
-    const live = app.environments?.change;
+    const reported = app.environments?.change;
+    // What failed before this proposal is not its outcome.
+    const live = reported?.id === this.before ? undefined : reported;
     const own = this.settled;
     if (own && (!live || live.id === own.id || live.startedAt < own.startedAt)) return own;
     return live;
   });
 
   stage = $derived.by<Stage>(() => {
-    if (this.refused) return "failed";
     const c = this.now;
     if (c && c.phase !== "done" && c.phase !== "failed") return "running";
+    if (this.refused && c?.phase !== "failed") return this.cancelling ? "running" : "failed";
     if (this.asked && !this.settled) return "running";
     if (c?.phase === "failed") return "failed";
     if (this.asked && this.settled?.phase === "done") return "syncing";
     return this.proposal ? "confirm" : "none";
   });
 
-  error = $derived(this.refused ?? this.now?.error);
+  error = $derived(this.now?.phase === "failed" ? (this.now.error ?? this.refused) : this.refused);
+  /** It was rolled back because somebody said so: nothing to explain. */
+  calledOff = $derived(this.stage === "failed" && this.now?.error?.code === "cancelled" && this.now.rolledBack === true);
   target = $derived(this.stage === "confirm" ? this.proposal : (this.now?.to ?? this.proposal));
 
   propose(to: ModeConfig): void {
     this.clear();
+    this.before = app.environments?.change?.id ?? "";
     this.proposal = to;
   }
 
   async start(): Promise<void> {
     const to = this.proposal ?? this.now?.to;
     if (!to) return;
+    this.before = app.environments?.change?.id ?? "";
+    this.proposal = to;
     this.asked = true;
     this.settled = this.refused = undefined;
     this.cancelling = false;
     try {
-      const c = await app.changeMode(to);
-      if (c.phase === "failed" && c.error?.code === "cancelled" && c.rolledBack) {
-        toasts.say("Cancelled. Everything is as it was before.");
-        await this.dismiss();
-        return;
-      }
-      this.settled = c;
+      this.settled = await app.changeMode(to);
     } catch (e) {
-      // A failed change may also come as the call's error; the topic then has the rest.
-      this.refused = this.now?.phase === "failed" ? undefined : toApiError(e);
+      // A change that was begun and failed is also in the topic, with its step and log; that one is shown.
+      this.refused = toApiError(e);
       this.asked = false;
     }
   }
@@ -85,6 +87,7 @@ class Change {
   }
 
   clear(): void {
+    this.before = app.environments?.change?.phase === "failed" ? app.environments.change.id : "";
     this.proposal = this.settled = this.refused = undefined;
     this.asked = this.cancelling = false;
   }

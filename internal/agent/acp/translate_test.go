@@ -1,0 +1,193 @@
+package acp
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"catamaran/internal/agent"
+	"catamaran/internal/api"
+)
+
+// replay translates what the agent sent in a recorded conversation.
+func replay(t *testing.T, name string) []agent.Event {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tr := &translator{nonce: "n", tools: map[string]*toolState{}}
+	var events []agent.Event
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var l struct {
+			Dir string `json:"dir"`
+			Msg struct {
+				Method string          `json:"method"`
+				Params json.RawMessage `json:"params"`
+			} `json:"msg"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Dir != "a->c" {
+			continue
+		}
+		p := fields(l.Msg.Params)
+		switch l.Msg.Method {
+		case "session/update":
+			events = append(events, tr.update(p["update"])...)
+		case "session/request_permission":
+			call := fields(p["toolCall"])
+			events = append(events, tr.asked(text(call["toolCallId"]), call)...)
+			events = append(events, agent.Event{Kind: agent.KindApproval, Approval: tr.approval(l.Msg.Method, p, call)})
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return append(events, tr.settleTools()...)
+}
+
+func TestRecordedConversations(t *testing.T) {
+	t.Parallel()
+	const command = "echo hello-from-tool > out1.txt; cat out1.txt"
+	for _, c := range []struct {
+		file      string
+		approvals int
+		messages  int    // different message ids
+		output    string // of the command
+		exit      bool   // its exit code is known
+		edits     bool
+	}{
+		{"opencode-acp.jsonl", 2, 3, "hello-from-tool\n", true, true},
+		{"gemini-acp.jsonl", 2, 3, "", false, true},
+		{"claude-acp.jsonl", 0, 4, "```console\nhello-from-tool\n```", false, true},
+		{"codex-acp.jsonl", 1, 3, "hello-from-tool\n", true, false},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			t.Parallel()
+			approvals, usage := 0, 0
+			ids := map[string]bool{}
+			var words strings.Builder
+			commands, outputs, exits := map[string]string{}, map[string]string{}, map[string]int{}
+			status := map[string]api.ToolStatus{}
+			edited := false
+			for _, e := range replay(t, c.file) {
+				switch e.Kind {
+				case agent.KindMessage:
+					ids[e.ID] = true
+					words.WriteString(e.Append)
+				case agent.KindApproval:
+					approvals++
+					if len(e.Approval.Options) != 3 || e.Approval.Title == "" {
+						t.Errorf("approval = %+v", e.Approval)
+					}
+				case agent.KindUsage:
+					usage++
+				case agent.KindUnknown:
+					t.Errorf("unknown: %s", e.Raw)
+				case agent.KindTool:
+					u := e.Tool
+					if u.Command != "" {
+						commands[e.ID] = u.Command
+					}
+					if u.Output != nil {
+						outputs[e.ID] = *u.Output
+					}
+					outputs[e.ID] += e.Append
+					if u.ExitCode != nil {
+						exits[e.ID] = *u.ExitCode
+					}
+					if u.Status != "" {
+						status[e.ID] = u.Status
+					}
+					edited = edited || len(u.Edits) > 0 && u.Edits[0].NewText == "# notes\nwritten by the fake model\n"
+				}
+			}
+			if approvals != c.approvals || len(ids) != c.messages || edited != c.edits {
+				t.Errorf("%d approvals, message ids %v, edited %v", approvals, ids, edited)
+			}
+			if !strings.Contains(words.String(), "Done. I ran the command") {
+				t.Errorf("text = %q", words.String())
+			}
+			ran := ""
+			for id, cmd := range commands {
+				if cmd == command {
+					ran = id
+				}
+			}
+			if ran == "" {
+				t.Fatalf("commands = %v", commands)
+			}
+			if outputs[ran] != c.output {
+				t.Errorf("output = %q", outputs[ran])
+			}
+			if _, known := exits[ran]; known != c.exit {
+				t.Errorf("exit codes = %v", exits)
+			}
+			for id, s := range status {
+				if s != api.ToolCompleted {
+					t.Errorf("tool %s is %s at the end", id, s)
+				}
+			}
+		})
+	}
+}
+
+func TestIDs(t *testing.T) {
+	t.Parallel()
+	tr := &translator{nonce: "n", tools: map[string]*toolState{}}
+	var ids []string
+	for _, u := range []string{
+		`{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"a"}}`,
+		`{"sessionUpdate":"usage_update","used":1}`,
+		`{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"b"}}`,
+		`{"sessionUpdate":"agent_thought_chunk","content":{"type":"text","text":"c"}}`,
+		`{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"d"}}`,
+		`{"sessionUpdate":"tool_call","toolCallId":"1"}`,
+		`{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"e"}}`,
+		`{"sessionUpdate":"agent_message_chunk","messageId":"m","content":{"type":"text","text":"f"}}`,
+		`{"sessionUpdate":"agent_thought_chunk","messageId":"m","content":{"type":"text","text":"g"}}`,
+	} {
+		for _, e := range tr.update(json.RawMessage(u)) {
+			ids = append(ids, e.ID)
+		}
+	}
+	want := "message:n-1 usage message:n-1 reasoning:n-2 message:n-3 tool:1 message:n-4 message:m reasoning:m"
+	if got := strings.Join(ids, " "); got != want {
+		t.Errorf("ids = %s; want %s", got, want)
+	}
+}
+
+func FuzzUpdate(f *testing.F) {
+	for _, s := range []string{
+		``, `{}`, `null`, `[]`, `{"sessionUpdate":"tool_call","toolCallId":"a","content":[{"type":"diff"},{"type":"content","content":{"type":"text","text":"x"}},7],"rawOutput":{"metadata":{"exit":1e300}}}`,
+		`{"sessionUpdate":"plan","entries":[{"content":1}]}`, `{"sessionUpdate":"tool_call_update","toolCallId":"a","rawInput":{"command":["a",1]},"locations":[{"path":"p","line":-1.5}]}`,
+		`{"sessionUpdate":"agent_message_chunk","content":{"type":"resource","resource":{"uri":"u"}}}`, `{"options":[{"optionId":"x"},"y",3],"toolCall":{"toolCallId":"a","kind":"execute","title":"t"}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tr := &translator{nonce: "n", tools: map[string]*toolState{}}
+		p := fields(data)
+		call := fields(p["toolCall"])
+		events := append(tr.update(data), tr.asked("x", call)...)
+		if _, ok := textChunk(data); ok && len(data) == 0 {
+			t.Error("a chunk of nothing")
+		}
+		for _, e := range append(events, tr.settleTools()...) {
+			if e.ID == "" || e.Kind == "" {
+				t.Errorf("event without id or kind: %+v", e)
+			}
+		}
+		if a := tr.approval("m", p, call); a.Title == "" || len(a.Options) == 0 {
+			t.Errorf("approval = %+v", a)
+		}
+	})
+}
