@@ -81,6 +81,9 @@ func merge(registered, listed []api.Distro, haveList bool) []api.Distro {
 		for _, l := range listed {
 			if hostpath.SameDistro(l.Name, d.Name) {
 				registered[i].State = l.State
+				if busyState(l.State) { // the service knows before the registry does
+					registered[i] = judge(registered[i], false)
+				}
 			}
 		}
 	}

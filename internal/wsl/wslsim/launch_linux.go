@@ -268,7 +268,7 @@ func (m *machine) relay(s [4]*os.File) uint32 {
 	return m.exitOf(syscall.WaitStatus(uint32(status[0]) | uint32(status[1])<<8 | uint32(status[2])<<16 | uint32(status[3])<<24))
 }
 
-// exitOf maps a raw wait status [A3.5, X02 to X12].
+// exitOf maps a raw wait status [A3.5, B32, X02 to X12].
 func (m *machine) exitOf(ws syscall.WaitStatus) uint32 {
 	if ws.Signaled() {
 		code := uint32(ws.Signal())

@@ -332,7 +332,7 @@ func (d Distro) folder(dir string) string {
 
 func (d Distro) bin(dir string) string { return filepath.Join(d.folder(dir), "bin") }
 
-// home is a user's home directory; "" when the distro has no such user.
+// home is a user's home directory, the same path on both sides of \\wsl.localhost [B36]; "" when the distro has no such user.
 func (d Distro) home(dir, user string) string {
 	if user == "root" {
 		return filepath.Join(d.folder(dir), "root")

@@ -150,7 +150,7 @@ type row struct {
 	name, state, version string
 }
 
-// listVerbose is the exact layout of --list --verbose [A1.3, F01 to F06].
+// listVerbose is the exact layout of --list --verbose [A1.3, B13, F01 to F06].
 func listVerbose(rows []row) string {
 	width := len("NAME")
 	for _, r := range rows {

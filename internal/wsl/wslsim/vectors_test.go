@@ -36,7 +36,7 @@ func vectors[T any](t *testing.T, name string, n int) []T {
 	return out
 }
 
-func TestCommandLine(t *testing.T) {
+func TestCommandLine(t *testing.T) { // B2, B7
 	t.Parallel()
 	type vector struct {
 		ID, Raw, Via string
@@ -96,7 +96,7 @@ func FuzzRawLine(f *testing.F) {
 	})
 }
 
-func TestRefusals(t *testing.T) {
+func TestRefusals(t *testing.T) { // B5, B17
 	t.Parallel()
 	for _, line := range []string{"--install", "--update", "--list --online", "--mount x", "-d Ubuntu --list", "--export a b", "--status x", "--shell-type odd -- x"} {
 		m := &machine{Scenario: Two()}
@@ -129,7 +129,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestListVerboseText(t *testing.T) {
+func TestListVerboseText(t *testing.T) { // B13
 	t.Parallel()
 	type vector struct {
 		ID, Text string
@@ -170,7 +170,7 @@ func run(t *testing.T, s Scenario, args string) (string, uint32) {
 	return out.String(), code
 }
 
-func TestWords(t *testing.T) {
+func TestWords(t *testing.T) { // B15, B17
 	t.Parallel()
 	type vector struct {
 		ID, Locale, Cmd, Text string
@@ -209,7 +209,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-func TestWSLENV(t *testing.T) {
+func TestWSLENV(t *testing.T) { // B19
 	t.Parallel()
 	type vector struct {
 		ID      string
@@ -236,7 +236,7 @@ func TestWSLENV(t *testing.T) {
 	}
 }
 
-func TestWslpath(t *testing.T) {
+func TestWslpath(t *testing.T) { // B37, B38
 	t.Parallel()
 	type vector struct {
 		ID, Distro, Cwd, Profile string
@@ -264,7 +264,7 @@ func TestWslpath(t *testing.T) {
 	}
 }
 
-func TestScenarioIsStrict(t *testing.T) {
+func TestScenarioIsStrict(t *testing.T) { // B4
 	t.Parallel()
 	dir := t.TempDir()
 	if err := Create(dir, Two()); err != nil {

@@ -183,7 +183,7 @@ func (m *machine) list(words []string) uint32 {
 	if !quiet {
 		b.WriteString(m.words().header + "\r\n")
 	}
-	for _, n := range names {
+	for _, n := range names { // with --quiet bare names [B14]
 		if !quiet && strings.EqualFold(n, m.Default) {
 			n += m.words().def
 		}

@@ -1,13 +1,14 @@
 // Package wslsim simulates wsl.exe and the Linux side it starts, as one program
 // with several roles: the front (wsl.exe itself), one init per running distro,
-// one relay per launch, and the session that becomes the launched program.
+// one relay per launch, and the session that becomes the launched program [B1].
 //
 // It exists so that everything but the window and the registry can be run and
 // tested on Linux. It never guesses: a command line or a scenario key it does
 // not simulate is refused with exit 250 and a text that begins WSLSIM:. Marks in
 // square brackets name the fact behind a behaviour: A.. and B.. are sections of
-// the project's WSL facts, a letter with two digits is a shared vector.
-// What passes here passes against a simulator; it says nothing about Windows.
+// the project's WSL facts, a letter with two digits is a shared vector [B41].
+// What passes here passes against a simulator; it says nothing about Windows,
+// where docs/wsl-facts.md lists what to check first [B43].
 //
 // Called by cmd/wslsim and, for the state of a scenario, by test kits. No
 // product code imports it.

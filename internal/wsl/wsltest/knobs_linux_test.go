@@ -56,6 +56,23 @@ func TestInboxProfile(t *testing.T) { // B9, V09
 	}
 }
 
+func TestQuietBytes(t *testing.T) { // B12, B14
+	t.Parallel()
+	m := Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu"}}})
+	g := Target{m.Exe, "Ubuntu"}
+	for utf8, want := range map[string]string{
+		"0": "U\x00b\x00u\x00n\x00t\x00u\x00\r\x00\n\x00", "true": "U\x00b\x00u\x00n\x00t\x00u\x00\r\x00\n\x00", "1": "Ubuntu\r\n",
+	} {
+		if out, _, code := g.raw(t, []string{"--list", "--quiet"}, "WSL_UTF8="+utf8); string(out) != want || code != 0 {
+			t.Errorf("%s: %q, %d", utf8, out, code)
+		}
+	}
+	m.Edit(func(s *wslsim.Scenario) { s.Distros = []wslsim.Distro{} })
+	if out, _, code := g.raw(t, []string{"--list", "--quiet"}); len(out) != 0 || code != 0 { // empty is zero bytes
+		t.Errorf("%q, %d", out, code)
+	}
+}
+
 func TestStubAndOldStoreKnobs(t *testing.T) { // B10, A1.5
 	t.Parallel()
 	g := Target{Exe: Scenario(t, wslsim.Scenario{Profile: "stub-absent", Knobs: wslsim.Knobs{StubExit: 1}}).Exe}
