@@ -82,7 +82,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b.look("working")
 	b.click("stop")
 	b.gone("turn-working")
-	b.seeText("turn-reason", "interrupted")
+	b.seeText("turn-reason", "You stopped this turn")
 	b.look("interrupted")
 
 	turns := b.count("turn")
@@ -91,7 +91,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b2 := open(t, d2.URL)
 	b2.click("thread-row")
 	b2.see("changes-card")
-	b2.seeText("turn-reason", "interrupted")
+	b2.seeText("turn-reason", "You stopped this turn")
 	if got := b2.count("turn"); got != turns {
 		t.Errorf("after the restart %s turns are shown; want %s", got, turns)
 	}
