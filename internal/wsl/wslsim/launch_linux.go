@@ -193,6 +193,10 @@ func (m *machine) ensure(d Distro) (*net.UnixConn, uint32, bool) {
 	if conn, err := dial(m.dir, d.Name); err == nil {
 		return conn, 0, false
 	}
+	// A scenario written by hand may name distros that nobody has made folders for.
+	if err := d.makeFolders(m.dir); err != nil {
+		return nil, m.fail(err), true
+	}
 	unlock, err := LockFile(filepath.Join(d.folder(m.dir), "start.lock"))
 	if err != nil {
 		return nil, m.fail(err), true

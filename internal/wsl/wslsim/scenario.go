@@ -137,14 +137,22 @@ func Create(dir string, s Scenario) error {
 		return err
 	}
 	for _, d := range s.Distros {
-		subs := []string{d.bin(dir)}
-		for _, user := range append([]string{d.user(), "root"}, d.Users...) {
-			subs = append(subs, d.home(dir, user))
+		if err := d.makeFolders(dir); err != nil {
+			return fmt.Errorf("wslsim: create scenario: %w", err)
 		}
-		for _, sub := range subs {
-			if err := os.MkdirAll(sub, 0o700); err != nil {
-				return fmt.Errorf("wslsim: create scenario: %w", err)
-			}
+	}
+	return nil
+}
+
+// makeFolders makes the homes of a distro and the folder of its own programs; what is there stays as it is.
+func (d Distro) makeFolders(dir string) error {
+	subs := []string{d.bin(dir)}
+	for _, user := range append([]string{d.user(), "root"}, d.Users...) {
+		subs = append(subs, d.home(dir, user))
+	}
+	for _, sub := range subs {
+		if err := os.MkdirAll(sub, 0o700); err != nil {
+			return err
 		}
 	}
 	return nil
