@@ -10,12 +10,20 @@ import (
 // Mounts is what a distro's own mount table says about Windows drives. Where
 // they are mounted is the distro's choice; /mnt is never assumed.
 type Mounts struct {
-	// visible are the mounts that no later one hides, in the order of the table.
-	visible []mount
+	all []mount
+	// on finds what is mounted at a path of another mount; root is the index of "/", -1 without one.
+	on   map[place]int
+	root int
+}
+
+type place struct {
+	parent int
+	point  string
 }
 
 type mount struct {
-	point string
+	id, parent int
+	point      string
 	// windows says that the file system comes from Windows; drive is 0 when the table does not name it.
 	windows bool
 	drive   byte
@@ -24,25 +32,25 @@ type mount struct {
 }
 
 // maxMounts bounds how many lines of a table are kept.
-const maxMounts = 20_000
+const maxMounts = 10_000
 
 // ParseMounts reads the text of /proc/self/mountinfo. Lines it cannot read are
-// skipped: they can only hide a drive, never invent one.
+// skipped. The order of the lines means nothing: in a real distro "/" is not the
+// first one. Without a root nothing is mounted.
 func ParseMounts(mountinfo string) Mounts {
-	var m Mounts
+	m := Mounts{on: map[place]int{}, root: -1}
+	ids := map[int]bool{}
 	for line := range strings.SplitSeq(mountinfo, "\n") {
-		e, ok := parseMount(line)
-		if !ok || len(m.visible) >= maxMounts {
-			continue
+		if e, ok := parseMount(line); ok && len(m.all) < maxMounts && !ids[e.id] {
+			m.on[place{e.parent, e.point}] = len(m.all)
+			m.all = append(m.all, e)
+			ids[e.id] = true
 		}
-		// A mount hides what was mounted at or below its point before.
-		keep := m.visible[:0]
-		for _, old := range m.visible {
-			if !inside(old.point, e.point) {
-				keep = append(keep, old)
-			}
+	}
+	for i, e := range m.all {
+		if e.point == "/" && (!ids[e.parent] || e.parent == e.id) {
+			m.root = i
 		}
-		m.visible = append(keep, e)
 	}
 	return m
 }
@@ -64,7 +72,12 @@ func parseMount(line string) (mount, bool) {
 	if !strings.HasPrefix(point, "/") || path.Clean(point) != point || strings.ContainsRune(point, 0) {
 		return mount{}, false
 	}
-	m := mount{point: point}
+	id, ierr := strconv.Atoi(f[0])
+	parent, perr := strconv.Atoi(f[1])
+	if ierr != nil || perr != nil {
+		return mount{}, false
+	}
+	m := mount{id: id, parent: parent, point: point}
 	source := ""
 	switch kind := f[sep+1]; kind {
 	case "drvfs":
@@ -135,32 +148,42 @@ func unoctal(s string) string {
 	return b.String()
 }
 
-// inside reports whether p is at or below the point.
-func inside(p, point string) bool {
-	return p == point || point == "/" || strings.HasPrefix(p, point+"/")
-}
-
-// covering is the mount that a path lies on.
-func (m Mounts) covering(p string) (mount, bool) {
-	best, found := mount{}, false
-	for _, e := range m.visible {
-		if inside(p, e.point) && (!found || len(e.point) >= len(best.point)) {
-			best, found = e, true
-		}
+// covering is the index of the mount that a clean path lies on, as the kernel
+// finds it: from the root, each element may be where another mount begins, and
+// mounts at one point lie on each other. -1 without a root.
+func (m Mounts) covering(p string) int {
+	cur := m.root
+	if cur < 0 {
+		return -1
 	}
-	return best, found
+	at := "/"
+	for rest := strings.TrimPrefix(p, "/"); ; {
+		for range m.all { // no more than there are, even if the table has a circle
+			next, ok := m.on[place{m.all[cur].id, at}]
+			if !ok || next == cur {
+				break
+			}
+			cur = next
+		}
+		if rest == "" {
+			return cur
+		}
+		var elem string
+		elem, rest, _ = strings.Cut(rest, "/")
+		at = path.Join(at, elem)
+	}
 }
 
 // OnWindows reports whether a path lies on a file system that comes from Windows.
 func (m Mounts) OnWindows(p LinuxPath) bool {
-	e, ok := m.covering(string(p))
-	return ok && e.windows
+	i := m.covering(string(p))
+	return i >= 0 && m.all[i].windows
 }
 
 // Drives reports whether any Windows file system is mounted.
 func (m Mounts) Drives() bool {
-	for _, e := range m.visible {
-		if e.windows {
+	for i, e := range m.all {
+		if e.windows && m.covering(e.point) == i {
 			return true
 		}
 	}
@@ -179,8 +202,8 @@ func (m Mounts) Translate(w WinPath) (LinuxPath, error) {
 		return refuse("climbs above the root of the drive")
 	}
 	best := -1
-	for i, e := range m.visible {
-		if e.drive == w.Drive && startsWith(elems, e.below) && (best < 0 || len(e.below) > len(m.visible[best].below)) {
+	for i, e := range m.all {
+		if e.drive == w.Drive && startsWith(elems, e.below) && (best < 0 || len(e.below) > len(m.all[best].below)) && m.covering(e.point) == i {
 			best = i
 		}
 	}
@@ -190,10 +213,10 @@ func (m Mounts) Translate(w WinPath) (LinuxPath, error) {
 		}
 		return refuse(fmt.Sprintf("drive %c: is not mounted in this distro", w.Drive))
 	}
-	found := m.visible[best]
+	found := m.all[best]
 	p := path.Join("/", found.point, strings.Join(elems[len(found.below):], "/"))
-	if over, _ := m.covering(p); over.point != found.point {
-		return refuse("another file system is mounted over it at " + over.point)
+	if over := m.covering(p); over != best {
+		return refuse("another file system is mounted over it at " + m.all[over].point)
 	}
 	return LinuxPath(p), nil
 }

@@ -35,7 +35,13 @@ func TestMountsTranslate(t *testing.T) {
 		"a 9p of its own":     {root9p + "70 61 0:50 / /mnt/c rw - 9p share rw,trans=virtio\n", `C:\x`, "", "no Windows drive is mounted in this distro"},
 		"no drive named":      {root9p + "70 61 0:50 / /mnt/c rw - virtiofs drvfs rw\n", `C:\x`, "", "drive C: is not mounted in this distro"},
 		"of a distro":         {root9p + driveC, `\\wsl.localhost\D\x`, "", "not a path of a Windows drive"},
-		"broken lines":        {"x\n\n1 2 3\n" + strings.Repeat("- ", 20) + "\n" + driveC, `C:\x`, "/mnt/c/x", ""},
+		"broken lines":        {"x\n\n1 2 3\n" + strings.Repeat("- ", 20) + "\n" + root9p + driveC, `C:\x`, "/mnt/c/x", ""},
+		"no root":             {driveC, `C:\x`, "", "no Windows drive is mounted in this distro"},
+		"root comes later":    {"66 61 0:32 / /mnt/wsl rw shared:1 - tmpfs none rw\n" + driveC + root9p, `C:\x`, "/mnt/c/x", ""},
+		"mounted anew":        {root9p + driveC + "80 70 0:60 / /mnt/c rw - tmpfs tmpfs rw\n" + `81 80 0:61 / /mnt/c rw - 9p C:\134 rw,aname=drvfs`, `C:\x`, "/mnt/c/x", ""},
+		"covered as a whole":  {root9p + driveC + "80 70 0:60 / /mnt/c rw - tmpfs tmpfs rw\n", `C:\x`, "", "no Windows drive is mounted in this distro"},
+		"hidden, and anew":    {root9p + driveC + "80 61 0:60 / /mnt rw - tmpfs tmpfs rw\n" + `81 80 0:61 / /mnt/c rw - 9p C:\134 rw,aname=drvfs`, `C:\x`, "/mnt/c/x", ""},
+		"a circle":            {"61 61 0:1 / / rw - ext4 x rw\n62 63 0:2 / / rw - ext4 x rw\n63 62 0:2 / / rw - ext4 x rw\n" + driveC, `C:\x`, "/mnt/c/x", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,6 +97,7 @@ func TestLooksWindows(t *testing.T) {
 func FuzzMounts(f *testing.F) {
 	f.Add(root9p+driveC, `C:\Users\me`)
 	f.Add(root9p+`70 61 0:50 /a /win\040d/c rw - drvfs C:\134b rw`, `C:\b\a\x`)
+	f.Add("61 61 0:1 / / rw - 9p A: x\n62 61 0:1 / / rw - 9p A: x\n", `a:\x`)
 	f.Add("1 2 3:4 / / - - 9p C: path=", `c:\`)
 	f.Fuzz(func(t *testing.T, table, win string) {
 		m := ParseMounts(table)
@@ -112,7 +119,7 @@ func FuzzMounts(f *testing.F) {
 		if !m.OnWindows(l) {
 			t.Fatalf("%q became %q, which is not on a drive", win, l)
 		}
-		over, _ := m.covering(string(l))
+		over := m.all[m.covering(string(l))]
 		rest := strings.TrimPrefix(strings.TrimPrefix(string(l), over.point), "/")
 		back, err := ParseWin(string(w.Drive) + `:\` + strings.Join(append(append([]string(nil), over.below...), strings.Split(rest, "/")...), `\`))
 		if err != nil || back.Drive != over.drive || !strings.EqualFold(back.Rest, w.Rest) {

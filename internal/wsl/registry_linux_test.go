@@ -241,3 +241,15 @@ func TestBackgroundUpdate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The service knows of a conversion before the registry does; such a distro cannot be chosen (W1.4).
+func TestBusyByTheListAlone(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{Default: "A", Distros: []wslsim.Distro{{Name: "A", State: "Converting", Registry: map[string]any{"State": 1}}}})
+	c := registered(m, time.Minute)
+	if w := c.Discover(t.Context()); len(w.Distros) != 1 || w.Distros[0].Selectable || w.Distros[0].State != "Converting" {
+		t.Errorf("%+v", w)
+	}
+	_, err := c.Resolve(t.Context(), "A")
+	want(t, err, api.CodeDistroBusy)
+}
