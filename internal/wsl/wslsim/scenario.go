@@ -35,7 +35,7 @@ type Scenario struct {
 	VMDelayMS int `json:"vmDelayMs,omitempty"`
 	VMIdleMS  int `json:"vmIdleMs,omitempty"`
 	Knobs
-	// Transcripts are what --install and --update print; without one they are refused [B8].
+	// Transcripts are what --install, --update and --list --online print; without one they are refused [B8].
 	Transcripts map[string]Transcript `json:"transcripts,omitempty"`
 	// DefaultKey replaces the registry value DefaultDistribution, to let it point nowhere [B40].
 	DefaultKey string  `json:"defaultKey,omitempty"`
@@ -244,7 +244,7 @@ func (s Scenario) check() error {
 		}
 	}
 	for verb := range s.Transcripts {
-		if verb != "--install" && verb != "--update" {
+		if verb != "--install" && verb != "--update" && verb != "--list --online" {
 			return fmt.Errorf("wslsim: a transcript of %s is not simulated", verb)
 		}
 	}

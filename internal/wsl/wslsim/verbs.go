@@ -142,6 +142,9 @@ func listFlags(words []string) (quiet, verbose, running, all bool, err error) {
 }
 
 func (m *machine) list(words []string) uint32 {
+	if len(words) == 1 && (words[0] == "--online" || words[0] == "-o") {
+		return m.transcript("--list --online")
+	}
 	quiet, verbose, running, all, err := listFlags(words)
 	if err != nil {
 		return m.fail(err)

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -309,5 +311,15 @@ func TestInitCommand(t *testing.T) {
 	}
 	if link, err := os.Readlink(dir + "/distros/Ubuntu/bin/echo"); err != nil || link != "/bin/echo" {
 		t.Errorf("%q, %v", link, err)
+	}
+}
+
+func TestShiftedClock(t *testing.T) { // B40
+	t.Parallel()
+	m := Scenario(t, wslsim.Scenario{Default: "A", Distros: []wslsim.Distro{{Name: "A", ClockShiftMS: -3 * 3600 * 1000}}})
+	r := (Target{m.Exe, "A"}).exec(t, "", "date", "+%s")
+	n, err := strconv.ParseInt(strings.TrimSpace(r.stdout), 10, 64)
+	if behind := time.Now().Unix() - n; err != nil || behind < 3*3600-5 || behind > 3*3600+60 {
+		t.Errorf("%+v: %d s behind", r, behind)
 	}
 }
