@@ -102,7 +102,7 @@ func newBackend(st state, o options) (*backend, error) {
 		return nil, err
 	}
 	b.server, err = server.New(server.Options{
-		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log,
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Distro: os.Getenv("WSL_DISTRO_NAME"),
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
 			Home: st.userHome, Started: started.UnixMilli(), PID: os.Getpid(),

@@ -44,7 +44,7 @@ const (
 	CommandHeader = "Catamaran-Command"
 )
 
-// Options of a Server. All fields are required.
+// Options of a Server. All fields but Distro are required.
 type Options struct {
 	Engine   *engine.Engine
 	Identity *auth.Identity
@@ -52,7 +52,9 @@ type Options struct {
 	Codes *auth.Codes
 	// Descriptor is the fixed part: everything but Phase, Reason and EnvironmentID.
 	Descriptor api.Descriptor
-	Log        *slog.Logger
+	// Distro is the WSL distro the backend runs in, "" elsewhere. It makes Windows paths translatable.
+	Distro string
+	Log    *slog.Logger
 }
 
 // Server is the backend's http.Handler. It is safe for concurrent use.

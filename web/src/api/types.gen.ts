@@ -3,8 +3,24 @@
 /** Empty is a request or an answer without fields. */
 export type Empty = Record<string, never>;
 
+/**
+ * PathTranslate asks for the path of the environment's own system. Path may be
+ * absolute, "~"-relative or, inside WSL, a Windows path: of a drive, as the
+ * distro's mount table has it, or of the distro's own share.
+ */
+export interface PathTranslate {
+  path: string;
+}
+
+export interface PathTranslated {
+  path: string;
+}
+
 export interface ProjectAdd {
-  /** Path is a path of the environment's own system, absolute, or "~"-relative. */
+  /**
+   * Path is a path of the environment's own system, absolute, or "~"-relative; inside
+   * WSL also what path.translate takes.
+   */
   path: string;
   name?: string;
 }
@@ -785,6 +801,7 @@ export interface Agent {
 export const MethodDescriptor = "descriptor.get";
 export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
+export const MethodPathTranslate = "path.translate";
 export const MethodProjectAdd = "project.add";
 export const MethodProjectRename = "project.rename";
 export const MethodProjectRemove = "project.remove";
