@@ -53,6 +53,7 @@ type distros interface {
 	Resolve(ctx context.Context, name string) (api.Distro, error)
 	Launch(d api.Distro, argv []string) (*proc.Process, error)
 	ExitError(p *proc.Process, output []byte) *api.Error
+	Shutdown(ctx context.Context) error
 }
 
 // wslLauncher resolves the distro, pins it for this run, and puts the backend in

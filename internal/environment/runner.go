@@ -224,6 +224,12 @@ func (r *runner) publish(s State, current *launch) {
 	if !s.RetryAt.IsZero() {
 		v.RetryAt = s.RetryAt.UnixMilli()
 	}
+	if comingUp(s.Phase) {
+		// Since starts anew at every stage; how long somebody has waited does not.
+		if v.Begun = r.view().Begun; v.Begun == 0 {
+			v.Begun = v.Since
+		}
+	}
 	var conn *connection
 	if s.live && current != nil {
 		d, c := current.facts()
@@ -251,6 +257,11 @@ func (r *runner) publish(s State, current *launch) {
 // occupied reports whether a launch is or may be alive.
 func occupied(s api.EnvironmentState) bool {
 	return s != api.EnvOff && s != api.EnvFailed && s != api.EnvBackoff
+}
+
+// comingUp reports whether somebody waits for the environment.
+func comingUp(s api.EnvironmentState) bool {
+	return s == api.EnvResolving || s == api.EnvStaging || s == api.EnvStarting || s == api.EnvBackoff
 }
 
 // quitBound is how long a quit waits for one environment; all of them end at once (W5.8).

@@ -176,6 +176,10 @@ func (p *pool) Stop(ctx context.Context, id string) (api.Environment, error) { r
 func (p *pool) RescanDistros(context.Context) (api.WSL, error) {
 	return api.WSL{}, errors.New("secret detail")
 }
+func (p *pool) RestartWSL(context.Context) error { return errors.New("secret detail") }
+func (p *pool) Log(id string) (api.EnvironmentLog, error) {
+	return api.EnvironmentLog{Path: "/state/" + id + ".log"}, nil
+}
 func (p *pool) ChangeMode(ctx context.Context, to api.ModeConfig) (api.ModeChange, error) {
 	if p.change != nil {
 		return p.change(ctx, to)
