@@ -105,7 +105,7 @@ func newBackend(st state, o options) (*backend, error) {
 		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Distro: os.Getenv("WSL_DISTRO_NAME"),
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
-			Home: st.userHome, Started: started.UnixMilli(), PID: os.Getpid(),
+			Home: st.userHome, Data: st.dir, Started: started.UnixMilli(), PID: os.Getpid(),
 		},
 	})
 	if err != nil {

@@ -66,6 +66,12 @@ func (g *Gateway) table() map[string]method {
 		api.MethodDistrosRescan: typed(func(ctx context.Context, _ api.Empty) (api.WSL, error) {
 			return envs.RescanDistros(ctx)
 		}),
+		api.MethodWSLRestart: typed(func(ctx context.Context, _ api.Empty) (api.Empty, error) {
+			return api.Empty{}, envs.RestartWSL(ctx)
+		}),
+		api.MethodEnvironmentLog: typed(func(_ context.Context, r api.EnvironmentRef) (api.EnvironmentLog, error) {
+			return envs.Log(r.ID)
+		}),
 		api.MethodOpenPath: typed(g.openPath),
 	}
 }

@@ -180,6 +180,10 @@ func (p *pool) NewIdentity(context.Context, string) (api.Environment, error) {
 func (p *pool) RescanDistros(context.Context) (api.WSL, error) {
 	return api.WSL{}, errors.New("secret detail")
 }
+func (p *pool) RestartWSL(context.Context) error { return errors.New("secret detail") }
+func (p *pool) Log(id string) (api.EnvironmentLog, error) {
+	return api.EnvironmentLog{Path: "/state/" + id + ".log"}, nil
+}
 func (p *pool) ChangeMode(ctx context.Context, to api.ModeConfig) (api.ModeChange, error) {
 	if p.change != nil {
 		return p.change(ctx, to)

@@ -50,6 +50,10 @@ type Environments interface {
 	Stop(ctx context.Context, id string) (api.Environment, error)
 	RescanDistros(ctx context.Context) (api.WSL, error)
 	NewIdentity(ctx context.Context, id string) (api.Environment, error)
+	// RestartWSL ends every distro and starts what was wanted; only for a person who asked.
+	RestartWSL(ctx context.Context) error
+	// Log is the end of an environment's log.
+	Log(id string) (api.EnvironmentLog, error)
 }
 
 // Modes changes which environments run; *environment.Pool is one.

@@ -9,6 +9,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
+	"catamaran/internal/proc"
 )
 
 // route is one method: how it is called, and what the documentation and the
@@ -25,6 +26,7 @@ type route struct {
 var table = []route{
 	own(api.MethodDescriptor, "The backend's descriptor; answers in every phase.", func(s *Server, _ context.Context, _ api.Empty) (api.Descriptor, error) {
 		d, _ := s.Descriptor()
+		d.MemoryBytes = proc.Memory()
 		return d, nil
 	}),
 	own(api.MethodPing, "Nothing, as fast as possible; answers in every phase.", func(*Server, context.Context, api.Empty) (api.Empty, error) { return api.Empty{}, nil }),

@@ -159,6 +159,8 @@ export interface Environment {
   stage?: string;
   since: number;
   attempt: number;
+  /** Begun is since when it has been on its way up, over all stages and attempts; 0 otherwise. */
+  begun?: number;
   /** RetryAt is when backoff ends. */
   retryAt?: number;
   error?: Error;
@@ -244,6 +246,15 @@ export interface ModeChange {
 
 export interface EnvironmentRef {
   id: string;
+}
+
+/** EnvironmentLog is the end of what a backend and its way up said, as the desktop keeps it. */
+export interface EnvironmentLog {
+  path: string;
+  /** Text is at most the last MaxLogText bytes, "" when nothing was said. */
+  text: string;
+  /** Truncated says that the file has more. */
+  truncated?: boolean;
 }
 
 /** OpenPath asks the running desktop to add a project and open it. */
@@ -381,6 +392,13 @@ export interface Descriptor {
   reason?: Error;
   /** Home is the user's home directory in the environment. */
   home: string;
+  /** Data is the folder with the backend's database, key and logs. */
+  data?: string;
+  /**
+   * MemoryBytes is what the backend's process holds in memory; only in the answer of
+   * descriptor.get, measured for it, and 0 where the system does not tell.
+   */
+  memoryBytes?: number;
   /** Started is when this backend process started. */
   started: number;
   pid: number;
@@ -827,6 +845,8 @@ export const MethodModeCancel = "mode.cancel";
 export const MethodModeDismiss = "mode.dismiss";
 export const MethodDistrosRescan = "distro.rescan";
 export const MethodOpenPath = "desktop.open";
+export const MethodWSLRestart = "environment.restartWSL";
+export const MethodEnvironmentLog = "environment.log";
 export const MethodLaunch = "desktop.launch";
 export const MethodActivate = "desktop.activate";
 export const FrameHello = "hello";

@@ -94,6 +94,10 @@ export function count(n: number): string {
   return n < 999_500 ? `${Math.round(n / 1000)}k` : `${(n / 1_000_000).toFixed(1).replace(/\.0$/, "")}M`;
 }
 
+export function megabytes(bytes: number): string {
+  return `${Math.round(bytes / (1 << 20))} MB`;
+}
+
 export function tokens(u: Usage | undefined): string {
   const n = (u?.inputTokens ?? 0) + (u?.outputTokens ?? 0);
   return n > 0 ? `${count(n)} tokens` : "";
