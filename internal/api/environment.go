@@ -137,6 +137,11 @@ const (
 	MethodModeDismiss      = "mode.dismiss"      // Empty -> Empty; forgets a failed change and the notice
 	MethodDistrosRescan    = "distro.rescan"     // Empty -> WSL
 	MethodOpenPath         = "desktop.open"      // OpenPath -> OpenedPath
+	MethodDiagnose         = "diagnose.run"      // Empty -> Diagnosis; the desktop's findings and those of every ready backend
+	MethodForwardGet       = "forward.get"       // Empty -> Forwarding
+	MethodForwardSet       = "forward.set"       // ForwardingChange -> Forwarding
+	MethodOpeners          = "desktop.openers"   // EnvironmentRef -> Openers
+	MethodOpenIn           = "desktop.openIn"    // OpenIn -> Empty
 )
 
 // Methods of the desktop's control endpoint only (the same user's terminal commands and a second start).

@@ -29,6 +29,7 @@ var table = []route{
 	}),
 	own(api.MethodPing, "Nothing, as fast as possible; answers in every phase.", func(*Server, context.Context, api.Empty) (api.Empty, error) { return api.Empty{}, nil }),
 	own(api.MethodFolderList, "Sub-folders of a folder, for the folder browser; answers in every phase.", (*Server).listFolder),
+	own(api.MethodDoctorRun, "Checks the environment the backend runs in; answers in every phase.", (*Server).diagnose),
 	command(api.MethodProjectAdd, "Adds a folder as a project; the same folder again answers the project it is.", (*engine.Engine).AddProject),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
@@ -43,6 +44,13 @@ var table = []route{
 	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
 	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
+}
+
+func (s *Server) diagnose(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error) {
+	if s.o.Doctor == nil {
+		return api.DoctorReport{}, &api.Error{Code: api.CodeUnavailable, Message: "This backend makes no checks."}
+	}
+	return s.o.Doctor.Run(ctx, r)
 }
 
 // command is a method of the engine that changes something and takes a command id.
