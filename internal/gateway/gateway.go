@@ -72,7 +72,11 @@ type Options struct {
 	Version string
 	// Activate opens or focuses a window (an argument handed over by a second start); nil does nothing.
 	Activate func(ctx context.Context) error
-	Log      *slog.Logger
+	// Doctor, Forward and Opener answer what their methods ask; without one the methods are unknown.
+	Doctor  Doctor
+	Forward Forwarder
+	Opener  Opener
+	Log     *slog.Logger
 	// Now is the clock for sessions; nil is time.Now.
 	Now func() time.Time
 }
@@ -245,6 +249,7 @@ func (g *Gateway) routes() http.Handler {
 		writeJSON(w, g.o.Environments.Snapshot())
 	}))
 	mux.Handle("POST /api/call/{method}", g.signedIn(g.callHandler))
+	mux.Handle("POST /api/diagnostics", g.signedIn(g.export))
 	mux.HandleFunc("GET /ws", g.socket)
 	mux.HandleFunc("GET /e/{id}/ws", g.backendSocket)
 	mux.Handle("/e/{id}/api/", g.signedIn(g.forward))
