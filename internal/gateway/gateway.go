@@ -30,6 +30,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
+	"catamaran/internal/logfile"
 )
 
 // Backends is how the gateway reaches backends; *environment.Pool is one.
@@ -152,7 +153,9 @@ func (g *Gateway) Port() int { return g.port }
 
 // LaunchURL makes the address that signs a page in, once, within 30 s; valid after Ready.
 func (g *Gateway) LaunchURL() string {
-	return fmt.Sprintf("http://127.0.0.1:%d/#code=%s", g.port, g.codes.Issue())
+	code := g.codes.Issue()
+	logfile.Secret(code)
+	return fmt.Sprintf("http://127.0.0.1:%d/#code=%s", g.port, code)
 }
 
 // Run listens and serves until ctx ends; then it ends every socket and request
