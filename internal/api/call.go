@@ -27,6 +27,7 @@ const (
 	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
 	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
 	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
+	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
 
 // Empty is a request or an answer without fields.

@@ -145,6 +145,11 @@ const (
 	MethodOpenPath         = "desktop.open"            // OpenPath -> OpenedPath
 	MethodWSLRestart       = "environment.restartWSL"  // Empty -> Empty; ends every distro, then starts what was wanted; explicit user action only
 	MethodEnvironmentLog   = "environment.log"         // EnvironmentRef -> EnvironmentLog
+	MethodDiagnose         = "diagnose.run"            // Empty -> Diagnosis; the desktop's findings and those of every ready backend
+	MethodForwardGet       = "forward.get"             // Empty -> Forwarding
+	MethodForwardSet       = "forward.set"             // ForwardingChange -> Forwarding
+	MethodOpeners          = "desktop.openers"         // EnvironmentRef -> Openers
+	MethodOpenIn           = "desktop.openIn"          // OpenIn -> Empty
 )
 
 // Methods of the desktop's control endpoint only (the same user's terminal commands and a second start).

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/hostpath"
@@ -93,7 +94,11 @@ func meansWSL(path string) bool {
 
 // callBackend makes one call of the desktop's own to a backend.
 func (g *Gateway) callBackend(ctx context.Context, id, name string, req, res any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	return g.callBackendWithin(ctx, answerWait, id, name, req, res)
+}
+
+func (g *Gateway) callBackendWithin(ctx context.Context, wait time.Duration, id, name string, req, res any) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	b, err := json.Marshal(req)
 	if err != nil {

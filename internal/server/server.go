@@ -44,8 +44,15 @@ const (
 	CommandHeader = "Catamaran-Command"
 )
 
-// Options of a Server. All fields but Distro are required.
+// Doctor checks the environment; *doctor.Doctor is one.
+type Doctor interface {
+	Run(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error)
+}
+
+// Options of a Server. All fields but Doctor and Distro are required.
 type Options struct {
+	// Doctor answers doctor.run; nil refuses it.
+	Doctor   Doctor
 	Engine   *engine.Engine
 	Identity *auth.Identity
 	// Codes holds the credentials that can be exchanged for a session.

@@ -34,6 +34,7 @@ var table = []route{
 	own(api.MethodFolderList, "Sub-folders of a folder, for the folder browser; answers in every phase.", (*Server).listFolder),
 	own(api.MethodPathTranslate, "The absolute path of this environment for one as people type it; a Windows path only inside WSL. Answers in every phase.", (*Server).translatePath),
 	change(api.MethodProjectAdd, "Adds a folder as a project; the same folder again answers the project it is. Inside WSL the path may be a Windows one.", (*Server).addProject),
+	own(api.MethodDoctorRun, "Checks the environment the backend runs in; answers in every phase.", (*Server).diagnose),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
 	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
@@ -47,6 +48,13 @@ var table = []route{
 	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
 	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
+}
+
+func (s *Server) diagnose(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error) {
+	if s.o.Doctor == nil {
+		return api.DoctorReport{}, &api.Error{Code: api.CodeUnavailable, Message: "This backend makes no checks."}
+	}
+	return s.o.Doctor.Run(ctx, r)
 }
 
 // command is a method of the engine that changes something and takes a command id.
