@@ -132,12 +132,13 @@ func forward(argv []string) uint32 {
 		return refuse("forward: " + err.Error())
 	}
 	defer exit.Close()
-	defer os.Remove(exit.Name())
+	// Without a name nothing stays behind when the outer one is killed.
+	_ = os.Remove(exit.Name())
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		return strings.HasPrefix(kv, EnvExitFile+"=") || strings.HasPrefix(kv, EnvScenario+"=")
 	})
 	p, err := os.StartProcess(self, argv, &os.ProcAttr{
-		Env:   append(env, envInner+"=1", EnvExitFile+"="+exit.Name(), EnvScenario+"="+scenarioDir()),
+		Env:   append(env, envInner+"=1", fmt.Sprintf("%s=/proc/%d/fd/%d", EnvExitFile, os.Getpid(), exit.Fd()), EnvScenario+"="+scenarioDir()),
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
@@ -148,7 +149,7 @@ func forward(argv []string) uint32 {
 	if err != nil {
 		return refuse("forward: " + err.Error())
 	}
-	if b, err := os.ReadFile(exit.Name()); err == nil {
+	if b, err := io.ReadAll(exit); err == nil {
 		if n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32); err == nil {
 			return uint32(n)
 		}
