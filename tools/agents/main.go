@@ -26,6 +26,7 @@ type program struct {
 var programs = []program{
 	{"opencode-ai", "1.18.33", "opencode-ai@1.18.33", "opencode"},
 	{"@google/gemini-cli", "0.61.0", "gemini-cli@0.61.0", "gemini"},
+	{"@openai/codex", "0.169.0", "codex@0.169.0", "codex"},
 }
 
 // installTimeout bounds one installation: the packages have up to 450 MB.
