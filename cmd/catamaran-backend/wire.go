@@ -10,6 +10,7 @@ import (
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
+	"catamaran/internal/agent/claude"
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
@@ -50,7 +51,7 @@ type tools struct {
 func newTools(st state, log *slog.Logger, o options) (tools, error) {
 	env := loginenv.New(loginenv.Options{Forward: o.forward, Wins: o.forwardWins})
 	agents, err := agent.NewRegistry(agent.RegistryOptions{
-		Drivers: map[string]agent.Driver{"acp": acp.New(log)},
+		Drivers: map[string]agent.Driver{"acp": acp.New(log), "claude": claude.New(log)},
 		Env:     env.Env,
 		Log:     log,
 	})

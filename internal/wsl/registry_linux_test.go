@@ -43,7 +43,7 @@ func TestDiscoverByRegistry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := c.Launch(d, []string{"printenv", "WSL_DISTRO_NAME"})
+		p, err := c.Launch(d, []string{"printenv", "WSL_DISTRO_NAME"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func TestErrorVectorsThroughTheSimulator(t *testing.T) {
 	for _, v := range vs {
 		t.Run(v.ID, func(t *testing.T) {
 			t.Parallel()
-			p, err := c.Launch(api.Distro{Name: v.ID}, []string{"true"})
+			p, err := c.Launch(api.Distro{Name: v.ID}, []string{"true"}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
