@@ -9,6 +9,7 @@ import (
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
+	"catamaran/internal/agent/codex"
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/engine"
 	"catamaran/internal/git"
@@ -42,7 +43,7 @@ func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Clo
 func newAgents(log *slog.Logger, forward map[string]string) (engine.Agents, error) {
 	env := loginenv.New(loginenv.Options{Forward: forward})
 	return agent.NewRegistry(agent.RegistryOptions{
-		Drivers: map[string]agent.Driver{"acp": acp.New(log)},
+		Drivers: map[string]agent.Driver{"acp": acp.New(log), "codex": codex.New(log)},
 		Env:     env.Env,
 		Log:     log,
 	})
