@@ -36,7 +36,8 @@ func home(t *testing.T, state, config string) []string {
 	return agenttest.Bare(state, "CODEX_HOME="+codexHome, "TMPDIR="+tmp)
 }
 
-func real(t *testing.T) agenttest.Target {
+// real returns the target; more is added to its configuration.
+func real(t *testing.T, more ...string) agenttest.Target {
 	t.Helper()
 	return agenttest.Scripted(agenttest.Target{
 		Driver: codex.New(agenttest.Log(t)),
@@ -55,7 +56,8 @@ base_url = "%s/v1"
 wire_api = "responses"
 requires_openai_auth = false
 supports_websockets = false
-`, agenttest.Model(t, dir)))
+%s
+`, agenttest.Model(t, dir), strings.Join(more, "\n")))
 		},
 		Restart: func(t *testing.T, _, state string) {
 			// The model of the earlier process is still there; the next one gets its own.
@@ -72,7 +74,9 @@ func TestCodex(t *testing.T) {
 
 func TestCodexNeedsSignIn(t *testing.T) {
 	target := real(t)
-	target.Env = func(t *testing.T, _, state string) []string { return home(t, state, "check_for_update_on_startup = false\n") }
+	target.Env = func(t *testing.T, _, state string) []string {
+		return home(t, state, "check_for_update_on_startup = false\n")
+	}
 	dir := t.TempDir()
 	_, err := target.Driver.Open(t.Context(), agent.OpenOptions{Agent: target.Config, Dir: dir, Env: target.Env(t, dir, t.TempDir()), Sink: func(agent.Event) {}})
 	e := api.AsError(err)
@@ -81,10 +85,25 @@ func TestCodexNeedsSignIn(t *testing.T) {
 	}
 }
 
+// Codex 0.169 marks only Git repositories as trusted.
 func TestCodexTellsOfTrust(t *testing.T) {
 	for mode, told := range map[api.PermissionMode]bool{api.PermissionSupervised: false, api.PermissionAcceptEdits: true, api.PermissionFull: true} {
 		t.Run(string(mode), func(t *testing.T) {
-			s := agenttest.Open(t, real(t), mode)
+			t.Parallel()
+			target := real(t)
+			env := target.Env
+			target.Env = func(t *testing.T, dir, state string) []string {
+				for _, d := range []string{"objects", "refs"} {
+					if err := os.MkdirAll(filepath.Join(dir, ".git", d), 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.WriteFile(filepath.Join(dir, ".git", "HEAD"), []byte("ref: refs/heads/main\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return env(t, dir, state)
+			}
+			s := agenttest.Open(t, target, mode)
 			notice := s.Text(agent.KindNotice)
 			if got := strings.Contains(notice, "marked the project as trusted"); got != told {
 				t.Errorf("notice = %q; want one: %v", notice, told)
@@ -98,11 +117,31 @@ func TestCodexTellsOfTrust(t *testing.T) {
 	}
 }
 
-func TestCodexAsksAQuestion(t *testing.T) {
-	s := agenttest.Open(t, real(t), api.PermissionSupervised)
-	s.AnswerAll("allow_once")
-	if stop, err := s.Session.Prompt(s.Ctx, "please ask a question"); err != nil || stop != agent.StopEndTurn {
-		t.Fatalf("prompt = %q, %v", stop, err)
+// Codex 0.169 gives the model its tools for questions and permissions only with
+// features that are under development.
+func TestCodexAsksOtherThings(t *testing.T) {
+	for _, c := range []struct{ name, feature, prompt, title, kind, option, told string }{
+		{"a question", "default_mode_request_user_input", "please ask a question", "Colour: Which colour do you want?", "allow_once", "Red: like fire", `\"answers\":[\"Red\"]`},
+		{"for permissions", "request_permissions_tool", "please ask for permissions", "Wanted: network access", "allow_once", "Allow for this turn", `\"network\":{\"enabled\":true}`},
+		{"for permissions, declined", "request_permissions_tool", "please ask for permissions", "Wanted: network access", "reject_once", "Allow for this turn", `\"network\":null`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := agenttest.Open(t, real(t, "[features]", c.feature+" = true"), api.PermissionAcceptEdits)
+			s.AnswerAll(c.kind)
+			if stop, err := s.Session.Prompt(s.Ctx, c.prompt); err != nil || stop != agent.StopEndTurn {
+				t.Fatalf("prompt = %q, %v", stop, err)
+			}
+			if text := s.Text(agent.KindMessage); !strings.Contains(text, c.told) {
+				t.Errorf("text = %q; want %q in it", text, c.told)
+			}
+			asked := s.Approvals()
+			if len(asked) != 1 || !strings.Contains(asked[0].Approval.Title, c.title) || asked[0].Approval.Options[0].Name != c.option {
+				for _, e := range s.Events() {
+					t.Logf("%s %s %q %+v %+v", e.Kind, e.ID, e.Append, e.Tool, e.Approval)
+				}
+				t.Errorf("asked = %+v", asked)
+			}
+		})
 	}
-	t.Logf("%+v", s.Approvals())
 }

@@ -19,6 +19,11 @@ func (s *session) handle(m jsonl.Message) {
 		return
 	}
 	switch m.Method {
+	case "configWarning", "deprecationNotice":
+		// About the user's configuration, told by every new process: once a thread is enough.
+		if s.o.Resume != "" {
+			return
+		}
 	case "serverRequest/resolved":
 		for _, id := range s.questions.Withdraw(lenient.Fields(m.Params)["requestId"]) {
 			s.emit(agent.Event{Kind: agent.KindApprovalResolved, ID: id})

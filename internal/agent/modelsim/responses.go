@@ -9,20 +9,23 @@ import (
 	"strings"
 )
 
-// asking is what Codex's instructions to the model hold while it may ask to leave
-// the sandbox; without it a command that asks is refused (observed with 0.169).
-const asking = "require_escalated"
+// escalation heads what Codex tells the model where a command may ask to leave the
+// sandbox (policy on-request). With another policy such a command is refused, or
+// asked about anyway (observed with 0.169).
+const escalation = "# Escalation Requests"
 
 // responses is OpenAI's Responses API, always streamed, as Codex uses it: a command
 // by exec_command, an edit by the freeform tool apply_patch. Where the request
 // allows it the command asks to run outside of the sandbox, which is what makes
-// Codex ask the person. A prompt that holds "question" is answered with one.
+// Codex ask the person. A prompt that holds "question" or "permissions" is answered
+// by asking for that, where there is a tool for it, and then with what the tool said.
 func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 	var q struct {
 		Input []struct {
 			Type    string          `json:"type"`
 			Role    string          `json:"role"`
 			Content json.RawMessage `json:"content"`
+			Output  json.RawMessage `json:"output"`
 		} `json:"input"`
 		Tools []struct {
 			Name string `json:"name"`
@@ -32,7 +35,7 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	prompt, results := "", 0
+	prompt, results, output := "", 0, ""
 	for _, in := range q.Input {
 		switch {
 		case in.Role == "user":
@@ -48,6 +51,7 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 			}
 		case in.Type == "function_call_output", in.Type == "custom_tool_call_output":
 			results++
+			output = string(in.Output)
 		}
 	}
 	var tools []string
@@ -55,7 +59,7 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 		tools = append(tools, t.Name)
 	}
 	n := s.calls.Add(1)
-	st := s.nextResponse(prompt, results, tools, strings.Contains(string(body), asking))
+	st := s.nextResponse(prompt, results, output, tools, strings.Contains(string(body), escalation))
 	s.Log("modelsim: responses, %d results, tools %v: %q %v", results, tools, st.text, st.call)
 
 	send := events(w)
@@ -103,7 +107,7 @@ type response struct {
 	words       bool
 }
 
-func (s *Sim) nextResponse(prompt string, results int, tools []string, mayAsk bool) response {
+func (s *Sim) nextResponse(prompt string, results int, output string, tools []string, mayAsk bool) response {
 	function := func(name string, args object) object {
 		b, _ := json.Marshal(args)
 		return object{"type": "function_call", "name": name, "arguments": string(b)}
@@ -116,8 +120,11 @@ func (s *Sim) nextResponse(prompt string, results int, tools []string, mayAsk bo
 			"id": "colour", "header": "Colour", "question": "Which colour do you want?",
 			"options": []object{{"label": "Red", "description": "like fire"}, {"label": "Blue", "description": "like water"}},
 		}}})}
-	case strings.Contains(prompt, "question"):
-		return response{text: s.script.Say}
+	case strings.Contains(prompt, "permissions") && results == 0 && slices.Contains(tools, "request_permissions"):
+		return response{text: "I need more. ", call: function("request_permissions", object{
+			"reason": "The script wants to reach the network.", "permissions": object{"network": object{"enabled": true}}})}
+	case strings.Contains(prompt, "question"), strings.Contains(prompt, "permissions"):
+		return response{text: "I was told: " + output}
 	case results == 0 && slices.Contains(tools, "exec_command"):
 		args := object{"cmd": s.script.Command}
 		if mayAsk {
