@@ -209,7 +209,7 @@ func named(name string) decision {
 // decisions reads availableDecisions; what Codex usually takes where there are none.
 func decisions(raw json.RawMessage) []decision {
 	var out []decision
-	seen := map[string]int{}
+	seen := map[string]bool{}
 	for _, e := range lenient.List(raw) {
 		d := named(lenient.Text(e))
 		if f := lenient.Fields(e); len(f) > 0 {
@@ -219,9 +219,10 @@ func decisions(raw json.RawMessage) []decision {
 		if d.option.ID == "" {
 			continue
 		}
-		if seen[d.option.ID]++; seen[d.option.ID] > 1 {
-			d.option.ID = fmt.Sprintf("%s-%d", d.option.ID, seen[d.option.ID])
+		for n, id := 2, d.option.ID; seen[d.option.ID]; n++ {
+			d.option.ID = fmt.Sprintf("%s-%d", id, n)
 		}
+		seen[d.option.ID] = true
 		out = append(out, d)
 	}
 	if len(out) == 0 {
