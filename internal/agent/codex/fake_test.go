@@ -132,7 +132,9 @@ func (f *fakeCodex) turn(role string, m agenttest.Message) {
 		f.Line(`{"id":%s,"error":{"code":-32600,"message":"input is not allowed","data":"because"}}`, m.ID)
 		return
 	}
+	f.Line(`{"method":"thread/tokenUsage/updated","params":{"threadId":%q,"turnId":"u0","tokenUsage":{"total":{"inputTokens":100,"outputTokens":10},"last":{"inputTokens":40,"outputTokens":4}}}}`, f.thread)
 	started()
+	f.Line(`{"method":"turn/started","params":{"threadId":%q,"turn":{"id":"u1"}}}`, f.thread)
 	switch role {
 	case "garbage":
 		for i := range 5 {

@@ -145,3 +145,34 @@ func TestCodexAsksOtherThings(t *testing.T) {
 		})
 	}
 }
+
+// A thread continues in the mode it is opened in, whatever it was before, and with its history.
+func TestCodexModeAfterResume(t *testing.T) {
+	s := agenttest.Open(t, real(t), api.PermissionFull)
+	for i, c := range []struct {
+		mode  api.PermissionMode
+		asked int
+	}{{api.PermissionFull, 0}, {api.PermissionSupervised, 2}, {api.PermissionAcceptEdits, 1}, {api.PermissionFull, 0}} {
+		if i > 0 {
+			cursor := s.Session.Info().Resume
+			s.Close(s.Session)
+			s.Target.Restart(t, s.Dir, s.State)
+			s.Reopen(c.mode, cursor)
+			if !s.Session.Info().Resumed {
+				t.Fatalf("%s: not resumed", c.mode)
+			}
+		}
+		s.AnswerAll("allow_once")
+		if stop, err := s.Session.Prompt(s.Ctx, s.Target.Work); err != nil || stop != agent.StopEndTurn {
+			t.Fatalf("%s: prompt = %q, %v", c.mode, stop, err)
+		}
+		if n := len(s.Approvals()); n != c.asked {
+			t.Errorf("%s: %d approvals; want %d", c.mode, n, c.asked)
+		}
+		for _, e := range s.Events() {
+			if e.Kind == agent.KindUsage && i > 0 && e.Usage.InputTokens > 3*1200 {
+				t.Errorf("%s: usage %+v is not the turn's", c.mode, *e.Usage)
+			}
+		}
+	}
+}

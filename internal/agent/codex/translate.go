@@ -17,8 +17,10 @@ type translator struct {
 	nonce, dir string
 	turn, made int
 	items      map[string]*itemState // of the running turn
-	// base is the thread's usage before this turn, once known.
-	base *tokens
+	// turnID is the running turn's, once turn/started told it; base is the thread's
+	// usage before it, once known.
+	turnID string
+	base   *tokens
 }
 
 type tokens struct{ in, out int }
@@ -46,7 +48,7 @@ func toolID(id string) string { return "tool:" + id }
 func (t *translator) newTurn() {
 	t.turn++
 	t.items = map[string]*itemState{}
-	t.base = nil
+	t.turnID, t.base = "", nil
 }
 
 func (t *translator) make(kind string) string {
@@ -91,8 +93,13 @@ func (t *translator) notification(method string, params json.RawMessage) []agent
 		}
 	case "turn/plan/updated":
 		return []agent.Event{{Kind: agent.KindPlan, ID: fmt.Sprintf("plan:%s-%d", t.nonce, t.turn), Plan: planSteps(p["plan"])}}
+	case "turn/started":
+		t.turnID = lenient.Text(lenient.Fields(p["turn"])["id"])
 	case "thread/tokenUsage/updated":
-		return t.usage(p["tokenUsage"])
+		// A resumed thread tells the usage of the turn before it once more.
+		if id := lenient.Text(p["turnId"]); t.turnID != "" && (id == "" || id == t.turnID) {
+			return t.usage(p["tokenUsage"])
+		}
 	case "error":
 		if lenient.True(p["willRetry"]) {
 			return t.notice("warning", lenient.Or(lenient.Text(lenient.Fields(p["error"])["message"]), "The model's server had an error; trying again."))
