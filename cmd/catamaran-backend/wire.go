@@ -11,6 +11,7 @@ import (
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
 	"catamaran/internal/agent/claude"
+	"catamaran/internal/agent/codex"
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
@@ -51,7 +52,7 @@ type tools struct {
 func newTools(st state, log *slog.Logger, o options) (tools, error) {
 	env := loginenv.New(loginenv.Options{Forward: o.forward, Wins: o.forwardWins})
 	agents, err := agent.NewRegistry(agent.RegistryOptions{
-		Drivers: map[string]agent.Driver{"acp": acp.New(log), "claude": claude.New(log)},
+		Drivers: map[string]agent.Driver{"acp": acp.New(log), "codex": codex.New(log), "claude": claude.New(log)},
 		Env:     env.Env,
 		Log:     log,
 	})
