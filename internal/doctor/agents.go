@@ -45,7 +45,7 @@ func (d *Doctor) agents(ctx context.Context, env []string, fresh bool) []api.Fin
 		all = append(all, f)
 	}
 	if real == 0 {
-		f := api.Finding{ID: "agents", Severity: api.SeverityWarning, Title: "No agent that could do work is installed here.", Why: "Only the demo agent can be used."}
+		f := api.Finding{ID: "agents", Severity: api.SeverityWarning, Title: "No agent that could do work is installed here.", Why: "Only the demo agent can be used.", Repair: "Install an agent, then run the checks again."}
 		for _, a := range agents {
 			if a.Install != "" {
 				f.Repair, f.Command = a.Install, true
