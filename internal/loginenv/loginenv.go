@@ -45,8 +45,9 @@ type Options struct {
 	Wins    []string
 	// Timeout bounds the shell; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// HasTerminal says that the process was started from a terminal, so that its
-	// environment is a login environment already. nil asks the system.
+	// HasTerminal says that a person started the process from a terminal, so that
+	// its environment is a login environment already. nil asks the system, which
+	// is wrong in a WSL distro: there every program has a terminal (WSL facts A3.1).
 	HasTerminal func() bool
 }
 
@@ -144,7 +145,7 @@ func (s *Source) ask(ctx context.Context, shell string, args []string, base []st
 	// does after an ordinary login.
 	r, err := proc.Run(ctx, proc.Spec{
 		Name: name, Path: shell, Args: append(slices.Clone(args), command), Dir: home(base),
-		Env: append(slices.Clone(base), captureEnv...),
+		Env: append(slices.Clone(base), captureEnv...), NewSession: true,
 	}, nil, maxOutput)
 	env, ok := between(r.Stdout, begin, end)
 	switch {
