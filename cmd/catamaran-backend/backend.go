@@ -104,10 +104,10 @@ func newBackend(st state, o options) (*backend, error) {
 		return nil, err
 	}
 	b.server, err = server.New(server.Options{
-		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor,
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Distro: os.Getenv("WSL_DISTRO_NAME"),
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
-			Home: st.userHome, Started: started.UnixMilli(), PID: os.Getpid(),
+			Home: st.userHome, Data: st.dir, Started: started.UnixMilli(), PID: os.Getpid(),
 		},
 	})
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
+	"catamaran/internal/agent/claude"
+	"catamaran/internal/agent/codex"
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
@@ -56,7 +58,7 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 	}
 	env := loginenv.New(lo)
 	agents, err := agent.NewRegistry(agent.RegistryOptions{
-		Drivers: map[string]agent.Driver{"acp": acp.New(log)},
+		Drivers: map[string]agent.Driver{"acp": acp.New(log), "codex": codex.New(log), "claude": claude.New(log)},
 		Env:     env.Env,
 		Log:     log,
 	})

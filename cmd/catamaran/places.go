@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/environment"
@@ -59,6 +60,13 @@ func (t *terminal) pool(pl places, logs *logs, desk *desk) (*environment.Pool, e
 	o := environment.Options{
 		StateDir: t.desktop, LocalBackend: pl.backend, LocalHome: t.state,
 		WSL: client, Forward: desk.forwarded, LogLevel: os.Getenv("CATAMARAN_LOG"), LogDir: t.logDir(), Log: logs.log,
+	}
+	if v := os.Getenv("CATAMARAN_CHANGE_TIMEOUT"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return nil, fmt.Errorf("CATAMARAN_CHANGE_TIMEOUT is %q, not a duration such as 5m", v)
+		}
+		o.ChangeTimeout = d
 	}
 	if client != nil {
 		carried, err := stage.Load(pl.carried)

@@ -70,6 +70,11 @@ type Descriptor struct {
 	Reason *Error `json:"reason,omitempty"`
 	// Home is the user's home directory in the environment.
 	Home string `json:"home"`
+	// Data is the folder with the backend's database, key and logs.
+	Data string `json:"data,omitempty"`
+	// MemoryBytes is what the backend's process holds in memory; only in the answer of
+	// descriptor.get, measured for it, and 0 where the system does not tell.
+	MemoryBytes int64 `json:"memoryBytes,omitempty"`
 	// Started is when this backend process started.
 	Started int64 `json:"started"`
 	PID     int   `json:"pid"`

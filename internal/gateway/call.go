@@ -51,6 +51,9 @@ func (g *Gateway) table() map[string]method {
 		api.MethodEnvironmentStop: typed(func(ctx context.Context, r api.EnvironmentRef) (api.Environment, error) {
 			return envs.Stop(ctx, r.ID)
 		}),
+		api.MethodNewIdentity: typed(func(ctx context.Context, r api.EnvironmentRef) (api.Environment, error) {
+			return envs.NewIdentity(ctx, r.ID)
+		}),
 		api.MethodModeChange: typed(g.changeMode),
 		api.MethodModeCancel: typed(func(context.Context, api.Empty) (api.Empty, error) {
 			modes.CancelChange()
@@ -62,6 +65,12 @@ func (g *Gateway) table() map[string]method {
 		}),
 		api.MethodDistrosRescan: typed(func(ctx context.Context, _ api.Empty) (api.WSL, error) {
 			return envs.RescanDistros(ctx)
+		}),
+		api.MethodWSLRestart: typed(func(ctx context.Context, _ api.Empty) (api.Empty, error) {
+			return api.Empty{}, envs.RestartWSL(ctx)
+		}),
+		api.MethodEnvironmentLog: typed(func(_ context.Context, r api.EnvironmentRef) (api.EnvironmentLog, error) {
+			return envs.Log(r.ID)
 		}),
 		api.MethodOpenPath: typed(g.openPath),
 	}

@@ -50,6 +50,11 @@ type Environments interface {
 	Start(ctx context.Context, id string) (api.Environment, error)
 	Stop(ctx context.Context, id string) (api.Environment, error)
 	RescanDistros(ctx context.Context) (api.WSL, error)
+	NewIdentity(ctx context.Context, id string) (api.Environment, error)
+	// RestartWSL ends every distro and starts what was wanted; only for a person who asked.
+	RestartWSL(ctx context.Context) error
+	// Log is the end of an environment's log.
+	Log(id string) (api.EnvironmentLog, error)
 }
 
 // Modes changes which environments run; *environment.Pool is one.
@@ -84,13 +89,13 @@ type Options struct {
 
 // Bounds of the gateway.
 const (
-	codeLife      = 30 * time.Second // a launch code dies after it, or at first use (W7.3)
-	sessionLife   = 12 * time.Hour   // a page renews its session long before
-	helloWait     = 10 * time.Second // for a WebSocket's first frame
-	writeWait     = 30 * time.Second // for one frame to a reader that does not read
-	closeWait     = time.Second      // for open requests when the gateway ends, after which they are cut
-	maxSockets    = 256              // open WebSockets; more are refused
-	maxCalls      = 32               // calls in flight on one socket; more are refused
+	codeLife      = 30 * time.Second       // a launch code dies after it, or at first use (W7.3)
+	sessionLife   = 12 * time.Hour         // a page renews its session long before
+	helloWait     = 10 * time.Second       // for a WebSocket's first frame
+	writeWait     = 30 * time.Second       // for one frame to a reader that does not read
+	closeWait     = 500 * time.Millisecond // for open requests, and for connections that never made one, when the gateway ends; then they are cut (W5.8)
+	maxSockets    = 256                    // open WebSockets; more are refused
+	maxCalls      = 32                     // calls in flight on one socket; more are refused
 	maxCallBody   = 1 << 20
 	maxFrame      = 16 << 20
 	maxHelloFrame = 64 << 10

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNotRunning: no desktop answers for the state folder.
-var ErrNotRunning = errors.New("Catamaran is not running")
+var ErrNotRunning = errors.New("the desktop app is not running")
 
 // maxAnswer bounds an answer of the running desktop.
 const maxAnswer = 16 << 20

@@ -27,7 +27,7 @@ const callWait = 8 * time.Second
 // WSL is what the checks need of *wsl.Client.
 type WSL interface {
 	Discover(ctx context.Context) api.WSL
-	Launch(d api.Distro, argv []string) (*proc.Process, error)
+	Launch(d api.Distro, argv []string, stderr io.Writer) (*proc.Process, error)
 }
 
 // Options of the desktop's checks.
@@ -200,7 +200,7 @@ func known(mode string) bool {
 func ask(ctx context.Context, w WSL, d api.Distro, argv []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
-	p, err := w.Launch(d, argv)
+	p, err := w.Launch(d, argv, nil)
 	if err != nil {
 		return "", err
 	}

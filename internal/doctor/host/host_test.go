@@ -31,9 +31,9 @@ type machine struct {
 
 func (m *machine) Discover(context.Context) api.WSL { return m.found }
 
-func (m *machine) Launch(d api.Distro, argv []string) (*proc.Process, error) {
+func (m *machine) Launch(d api.Distro, argv []string, stderr io.Writer) (*proc.Process, error) {
 	m.launched = append(m.launched, d.Name+": "+strings.Join(argv, " "))
-	return proc.Start(proc.Spec{Name: "fake", Path: "/bin/sh", Args: []string{"-c", m.script}})
+	return proc.Start(proc.Spec{Name: "fake", Path: "/bin/sh", Args: []string{"-c", m.script}, Stderr: stderr})
 }
 
 func distros(state string) []api.Distro {

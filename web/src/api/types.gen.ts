@@ -3,8 +3,24 @@
 /** Empty is a request or an answer without fields. */
 export type Empty = Record<string, never>;
 
+/**
+ * PathTranslate asks for the path of the environment's own system. Path may be
+ * absolute, "~"-relative or, inside WSL, a Windows path: of a drive, as the
+ * distro's mount table has it, or of the distro's own share.
+ */
+export interface PathTranslate {
+  path: string;
+}
+
+export interface PathTranslated {
+  path: string;
+}
+
 export interface ProjectAdd {
-  /** Path is a path of the environment's own system, absolute, or "~"-relative. */
+  /**
+   * Path is a path of the environment's own system, absolute, or "~"-relative; inside
+   * WSL also what path.translate takes.
+   */
   path: string;
   name?: string;
 }
@@ -232,9 +248,16 @@ export interface Environment {
   stage?: string;
   since: number;
   attempt: number;
+  /** Begun is since when it has been on its way up, over all stages and attempts; 0 otherwise. */
+  begun?: number;
   /** RetryAt is when backoff ends. */
   retryAt?: number;
   error?: Error;
+  /**
+   * Twin explains that another environment has the same EnvironmentID, since one is
+   * a copy of the other (code environment_twin); environment.newIdentity tells them apart.
+   */
+  twin?: Error;
   /** The rest is known once the backend has said hello. */
   environmentId?: string;
   version?: string;
@@ -314,6 +337,15 @@ export interface EnvironmentRef {
   id: string;
 }
 
+/** EnvironmentLog is the end of what a backend and its way up said, as the desktop keeps it. */
+export interface EnvironmentLog {
+  path: string;
+  /** Text is at most the last MaxLogText bytes, "" when nothing was said. */
+  text: string;
+  /** Truncated says that the file has more. */
+  truncated?: boolean;
+}
+
 /** OpenPath asks the running desktop to add a project and open it. */
 export interface OpenPath {
   /** Path is absolute, of the desktop's own system or a \\wsl.localhost\ path. */
@@ -353,6 +385,7 @@ export type Code =
   | "path_outside_project"
   | "environment_unknown"
   | "environment_not_running"
+  | "environment_twin"
   | "mode_change_failed"
   | "stage_failed"
   | "link_lost"
@@ -450,6 +483,13 @@ export interface Descriptor {
   reason?: Error;
   /** Home is the user's home directory in the environment. */
   home: string;
+  /** Data is the folder with the backend's database, key and logs. */
+  data?: string;
+  /**
+   * MemoryBytes is what the backend's process holds in memory; only in the answer of
+   * descriptor.get, measured for it, and 0 where the system does not tell.
+   */
+  memoryBytes?: number;
   /** Started is when this backend process started. */
   started: number;
   pid: number;
@@ -850,7 +890,9 @@ export interface Agent {
 }
 
 export const MethodDescriptor = "descriptor.get";
+export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
+export const MethodPathTranslate = "path.translate";
 export const MethodProjectAdd = "project.add";
 export const MethodProjectRename = "project.rename";
 export const MethodProjectRemove = "project.remove";
@@ -871,11 +913,14 @@ export const ProtocolVersion = 1;
 export const MethodEnvironments = "environment.list";
 export const MethodEnvironmentStart = "environment.start";
 export const MethodEnvironmentStop = "environment.stop";
+export const MethodNewIdentity = "environment.newIdentity";
 export const MethodModeChange = "mode.change";
 export const MethodModeCancel = "mode.cancel";
 export const MethodModeDismiss = "mode.dismiss";
 export const MethodDistrosRescan = "distro.rescan";
 export const MethodOpenPath = "desktop.open";
+export const MethodWSLRestart = "environment.restartWSL";
+export const MethodEnvironmentLog = "environment.log";
 export const MethodDiagnose = "diagnose.run";
 export const MethodForwardGet = "forward.get";
 export const MethodForwardSet = "forward.set";
