@@ -101,7 +101,7 @@ func (s *Source) capture(ctx context.Context) ([]string, string) {
 	if err != nil {
 		return s.forward(base), fmt.Sprintf("The login environment could not be read (%v); programs that only your shell's start-up files make known may not be found.", err)
 	}
-	return s.forward(withoutOwn(restore(env, base))), ""
+	return s.forward(withoutOwn(keepPath(restore(env, base), base))), ""
 }
 
 // Shell is the login shell that is asked, "" where none is.
@@ -203,6 +203,25 @@ func restore(env, base []string) []string {
 		}
 	}
 	return env
+}
+
+// keepPath appends the folders of the base's PATH that the start-up files dropped.
+// Debian's /etc/profile sets PATH anew, and with it goes what only whoever
+// started us knows of, such as WSL's own folder.
+func keepPath(env, base []string) []string {
+	now, _ := proc.EnvValue(env, "PATH")
+	before, _ := proc.EnvValue(base, "PATH")
+	dirs := filepath.SplitList(now)
+	for _, dir := range filepath.SplitList(before) {
+		if dir != "" && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	path := strings.Join(dirs, string(os.PathListSeparator))
+	if path == now {
+		return env
+	}
+	return append(slices.DeleteFunc(env, func(e string) bool { return nameOf(e) == "PATH" }), "PATH="+path)
 }
 
 // withoutOwn drops this product's variables: agents have no business with them.
