@@ -51,6 +51,7 @@ func both(t *testing.T) (*product.Desktop, *wsltest.Machine) {
 	write(t, filepath.Join(pkg, "package.json"), `{"name":"gemini-cli","engines":{"node":"^20.19.0 || >=22.12"}}`, 0o644)
 	write(t, filepath.Join(pkg, "dist", "cli.js"), "#!/usr/bin/env node\n", 0o755)
 	write(t, filepath.Join(m.Bin("Ubuntu"), "node"), "#!/bin/sh\necho v18.20.4\n", 0o755)
+	write(t, filepath.Join(m.Home("Ubuntu"), ".profile"), "export PATH=\""+m.Bin("Ubuntu")+":$PATH\"\n", 0o644)
 	m.Tool("Ubuntu", "gemini", filepath.Join(pkg, "dist", "cli.js"))
 	home := t.TempDir()
 	write(t, filepath.Join(home, "desktop", "mode.json"), `{"mode":"both","distro":"Ubuntu"}`, 0o600)
