@@ -54,6 +54,9 @@ type Environment struct {
 	// RetryAt is when backoff ends.
 	RetryAt int64  `json:"retryAt,omitempty"`
 	Error   *Error `json:"error,omitempty"`
+	// Twin explains that another environment has the same EnvironmentID, since one is
+	// a copy of the other (code environment_twin); environment.newIdentity tells them apart.
+	Twin *Error `json:"twin,omitempty"`
 	// The rest is known once the backend has said hello.
 	EnvironmentID string `json:"environmentId,omitempty"`
 	Version       string `json:"version,omitempty"`
@@ -131,16 +134,22 @@ type ModeChange struct {
 
 // Methods of the gateway, as POST /api/call/<method> and as call frames on its WebSocket.
 const (
-	MethodEnvironments     = "environment.list"       // Empty -> Environments
-	MethodEnvironmentStart = "environment.start"      // EnvironmentRef -> Environment
-	MethodEnvironmentStop  = "environment.stop"       // EnvironmentRef -> Environment
-	MethodModeChange       = "mode.change"            // ModeConfig -> ModeChange (answers when it has ended)
-	MethodModeCancel       = "mode.cancel"            // Empty -> Empty
-	MethodModeDismiss      = "mode.dismiss"           // Empty -> Empty; forgets a failed change and the notice
-	MethodDistrosRescan    = "distro.rescan"          // Empty -> WSL
-	MethodOpenPath         = "desktop.open"           // OpenPath -> OpenedPath
-	MethodWSLRestart       = "environment.restartWSL" // Empty -> Empty; ends every distro, then starts what was wanted; explicit user action only
-	MethodEnvironmentLog   = "environment.log"        // EnvironmentRef -> EnvironmentLog
+	MethodEnvironments     = "environment.list"        // Empty -> Environments
+	MethodEnvironmentStart = "environment.start"       // EnvironmentRef -> Environment
+	MethodEnvironmentStop  = "environment.stop"        // EnvironmentRef -> Environment
+	MethodNewIdentity      = "environment.newIdentity" // EnvironmentRef -> Environment; restarts it under an id of its own
+	MethodModeChange       = "mode.change"             // ModeConfig -> ModeChange (answers when it has ended)
+	MethodModeCancel       = "mode.cancel"             // Empty -> Empty
+	MethodModeDismiss      = "mode.dismiss"            // Empty -> Empty; forgets a failed change and the notice
+	MethodDistrosRescan    = "distro.rescan"           // Empty -> WSL
+	MethodOpenPath         = "desktop.open"            // OpenPath -> OpenedPath
+	MethodWSLRestart       = "environment.restartWSL"  // Empty -> Empty; ends every distro, then starts what was wanted; explicit user action only
+	MethodEnvironmentLog   = "environment.log"         // EnvironmentRef -> EnvironmentLog
+	MethodDiagnose         = "diagnose.run"            // Empty -> Diagnosis; the desktop's findings and those of every ready backend
+	MethodForwardGet       = "forward.get"             // Empty -> Forwarding
+	MethodForwardSet       = "forward.set"             // ForwardingChange -> Forwarding
+	MethodOpeners          = "desktop.openers"         // EnvironmentRef -> Openers
+	MethodOpenIn           = "desktop.openIn"          // OpenIn -> Empty
 )
 
 // Methods of the desktop's control endpoint only (the same user's terminal commands and a second start).

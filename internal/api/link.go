@@ -10,10 +10,12 @@ type Envelope struct {
 	// Environment is the desktop's name for this backend: "local", "wsl:Ubuntu".
 	Environment string `json:"environment"`
 	// Env are variables for agents and terminals, set where the environment has none of that name.
-	Env            map[string]string `json:"env,omitempty"`
-	Limits         Limits            `json:"limits"`
-	LogLevel       string            `json:"logLevel,omitempty"`
-	DesktopVersion string            `json:"desktopVersion"`
+	Env map[string]string `json:"env,omitempty"`
+	// EnvWins names those of Env that replace what the environment has (W3.6).
+	EnvWins        []string `json:"envWins,omitempty"`
+	Limits         Limits   `json:"limits"`
+	LogLevel       string   `json:"logLevel,omitempty"`
+	DesktopVersion string   `json:"desktopVersion"`
 }
 
 // MaxEnvelopeBytes and MaxHelloBytes bound the two preamble lines.

@@ -155,6 +155,9 @@ func (p *Pool) checked(ctx context.Context, to api.ModeConfig) (api.ModeConfig, 
 		bounded, cancel := context.WithTimeoutCause(ctx, discoverTimeout, &api.Error{Code: api.CodeWSLHung, Message: "WSL does not answer", Hint: "Run `wsl --shutdown`, then try again."})
 		defer cancel()
 		d, err := p.wsl.Resolve(bounded, to.Distro)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // cancelled or superseded; what the look-up says of that is its own view
+		}
 		if err != nil {
 			return to, "", asError(err, api.CodeWSLBroken, "the distro could not be looked up")
 		}

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +82,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b.look("working")
 	b.click("stop")
 	b.gone("turn-working")
-	b.seeText("turn-reason", "interrupted")
+	b.seeText("turn-reason", "You stopped this turn")
 	b.look("interrupted")
 
 	turns := b.count("turn")
@@ -90,7 +91,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b2 := open(t, d2.URL)
 	b2.click("thread-row")
 	b2.see("changes-card")
-	b2.seeText("turn-reason", "interrupted")
+	b2.seeText("turn-reason", "You stopped this turn")
 	if got := b2.count("turn"); got != turns {
 		t.Errorf("after the restart %s turns are shown; want %s", got, turns)
 	}
@@ -113,6 +114,12 @@ func (b *tab) changeMode(mode string) {
 	b.see("mode-dialog")
 	b.look("mode-dialog-" + mode)
 	b.click("mode-confirm")
+}
+
+func (b *tab) chooseDistro(name string) {
+	b.t.Helper()
+	b.see("distro-select")
+	b.do("choose the distro", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); })()`, css("distro-select"), name)))
 }
 
 // changed waits until the dialog has closed on the new side.

@@ -133,9 +133,22 @@ func css(id string) string { return fmt.Sprintf(`[data-testid=%q]`, id) }
 
 func sel(id string) chromedp.CSS { return chromedp.CSS(css(id)) }
 
+// click clicks where the element stands once it has stopped moving.
 func (b *tab) click(id string) {
 	b.t.Helper()
-	b.do("click "+id, chromedp.WaitVisible(sel(id)), chromedp.WaitEnabled(sel(id)), chromedp.Click(sel(id)))
+	still := fmt.Sprintf(`new Promise(done => {
+		let last = "";
+		const look = () => {
+			const r = document.querySelector(%q)?.getBoundingClientRect();
+			const now = r ? [r.x, r.y, r.width, r.height].join() : "";
+			if (now && now === last) return done();
+			last = now;
+			requestAnimationFrame(() => requestAnimationFrame(look));
+		};
+		look();
+	})`, css(id))
+	b.do("click "+id, chromedp.WaitVisible(sel(id)), chromedp.WaitEnabled(sel(id)),
+		chromedp.Evaluate[chromedp.Void](still, chromedp.EvalAwaitPromise), chromedp.Click(sel(id)))
 }
 
 // fill replaces the text of an input as a person would: focus, then keys.
@@ -225,7 +238,7 @@ func (b *tab) look(name string) {
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 480} {
 			b.do("prepare a picture of "+name, media(theme), chromedp.EmulateViewport(width, 900),
-				chromedp.Evaluate[chromedp.Void](`new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 60))))`, chromedp.EvalAwaitPromise))
+				settled())
 			ctx, cancel := context.WithTimeout(b.ctx, wait)
 			png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 			cancel()
@@ -237,7 +250,12 @@ func (b *tab) look(name string) {
 			}
 		}
 	}
-	b.do("go back to the usual size", media(""), chromedp.EmulateViewport(1440, 900))
+	b.do("go back to the usual size", media(""), chromedp.EmulateViewport(1440, 900), settled())
+}
+
+// settled waits until the page has been laid out and drawn, so that a click meets what it was aimed at.
+func settled() chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](`new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 60))))`, chromedp.EvalAwaitPromise)
 }
 
 // media sets the colour scheme ("" is the browser's own).

@@ -1,8 +1,8 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Environment, EnvironmentLog, Environments, Error as ApiError, ModeChange, ModeConfig, OpenedPath, ServerFrame, Thread, WSL } from "../api/types.gen";
-import { MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
+import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, ServerFrame, Thread, WSL } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodOpeners, MethodOpenIn, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { kept, onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
@@ -200,6 +200,27 @@ export class App {
   async rescan(): Promise<void> {
     const wsl = await this.call<WSL>(MethodDistrosRescan, {}, 60_000);
     if (this.environments && wsl) this.environments = { ...this.environments, wsl };
+  }
+
+  /** diagnose runs every check; it may take as long as the slowest agent's start. */
+  diagnose(): Promise<Diagnosis> {
+    return this.call(MethodDiagnose, {}, 90_000);
+  }
+  /** exportDiagnostics is the archive and its name. */
+  exportDiagnostics(): Promise<{ name: string; data: Blob }> {
+    return this.session!.caller.download("/api/diagnostics", "catamaran-diagnostics.zip", 120_000);
+  }
+  forwarding(): Promise<Forwarding> {
+    return this.call(MethodForwardGet, {});
+  }
+  setForwarding(c: ForwardingChange): Promise<Forwarding> {
+    return this.call(MethodForwardSet, c);
+  }
+  openers(id: string): Promise<Openers> {
+    return this.call(MethodOpeners, { id });
+  }
+  openIn(environment: string, path: string, target: string): Promise<void> {
+    return this.call(MethodOpenIn, { environment, path, target });
   }
 
   /** unseen tells a finished thread that nobody has looked at since. */

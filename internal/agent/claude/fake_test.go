@@ -1,0 +1,2 @@
+package claude_test
+func fake(string) int { return 0 }
