@@ -1,7 +1,7 @@
-// Package rpc is what drivers of agents that speak JSON-RPC on their standard
-// streams share: one agent process with its connection, the errors its failures
+// Package rpc is what drivers of agents that speak JSON-RPC, or a dialect of it,
+// on their standard streams share: one agent process with its connection, the errors its failures
 // become for people, and the questions it waits on (Questions). It knows no
-// protocol's methods; the drivers acp and codex embed it.
+// protocol's methods; the drivers embed it.
 //
 // Invariants: the process runs under a guard and is gone, with everything it
 // started, when Close returns nil; an agent whose streams have ended or that
@@ -43,6 +43,8 @@ type Options struct {
 	Open agent.OpenOptions
 	// Bare leaves out the "jsonrpc" member.
 	Bare bool
+	// Dialect is how the agent words its messages; nil means JSON-RPC.
+	Dialect *jsonl.Dialect
 	// WriteTimeout is how long the agent may leave its stdin unread; 0 means WriteTimeout.
 	WriteTimeout time.Duration
 	// Handle gets the agent's calls and notifications, see jsonl.Options.
@@ -87,7 +89,7 @@ func Start(o Options) (*Conn, error) {
 	}
 	c := &Conn{Log: o.Log.With("agent", a.ID, "pid", p.PID()), o: o, p: p, done: make(chan struct{})}
 	c.peer, err = jsonl.New(jsonl.Options{
-		Reader: p.Stdout(), Writer: p.Stdin(), Bare: o.Bare, WriteTimeout: o.WriteTimeout, Handle: o.Handle,
+		Reader: p.Stdout(), Writer: p.Stdin(), Bare: o.Bare, Dialect: o.Dialect, WriteTimeout: o.WriteTimeout, Handle: o.Handle,
 		Garbage: func(line []byte, reason error) {
 			c.Log.Warn("agent wrote a line that is no message", "line", proc.Text(line), "reason", reason)
 		},

@@ -1,0 +1,3 @@
+package claude_test
+
+func fake(string) int { return 0 }
