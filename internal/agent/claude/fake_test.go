@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -104,6 +105,9 @@ func (f *fakeAgent) result(fields string) {
 
 const success = `"subtype":"success","is_error":false,"terminal_reason":"completed","stop_reason":"end_turn"`
 
+// hang waits for its end; a bare select would be taken for a deadlock.
+func hang() { <-time.After(time.Hour) }
+
 // option is the value of a command line option.
 func option(name string) string {
 	if i := slices.Index(os.Args, name); i > 0 && i+1 < len(os.Args) {
@@ -143,11 +147,14 @@ func fake(role string) int {
 		}
 		f.id = r
 	}
+	if role == "recorded" {
+		return f.recorded(os.Getenv(recordVar))
+	}
 	for {
 		m, ok := f.read()
 		if !ok {
 			if role == "stubborn" {
-				select {}
+				hang()
 			}
 			return 0
 		}
@@ -162,7 +169,7 @@ func fake(role string) int {
 			}
 			f.line(`{"type":"control_response","response":{"subtype":"success","request_id":%s,"response":%s}}`, m.RequestID, response)
 			if role == "deaf" {
-				select {}
+				hang()
 			}
 		case m.Request.Subtype == "interrupt":
 			f.line(`{"type":"control_response","response":{"subtype":"success","request_id":%s,"response":{}}}`, m.RequestID)
@@ -258,6 +265,43 @@ func (f *fakeAgent) turn(role, prompt string) string {
 		f.say("hello")
 	}
 	return success
+}
+
+// recorded plays the agent's part of a recorded conversation and ends when the
+// other part is not as it was.
+func (f *fakeAgent) recorded(path string) int {
+	m, _ := f.read()
+	f.line(`{"type":"control_response","response":{"subtype":"success","request_id":%s,"response":{"claude_code_version":"2.1.330"}}}`, m.RequestID)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 6
+	}
+	for line := range strings.Lines(string(file)) {
+		var l struct {
+			Dir string
+			Msg json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 6
+		}
+		if l.Dir == "a->c" {
+			f.line("%s", l.Msg)
+			continue
+		}
+		got, err := f.in.ReadBytes('\n')
+		if err != nil {
+			return 0
+		}
+		var was, is any
+		if json.Unmarshal(l.Msg, &was) != nil || json.Unmarshal(got, &is) != nil || !reflect.DeepEqual(was, is) {
+			fmt.Fprintf(os.Stderr, "got  %s\nwant %s\n", got, l.Msg)
+			return 5
+		}
+	}
+	_, _ = f.read()
+	return 0
 }
 
 func (f *fakeAgent) odd() {
