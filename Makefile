@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench screenshots windows clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots windows clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ web/node_modules/.package-lock.json: web/package-lock.json
 
 test: web ## every test; installs what it needs and says what
 	$(GO) run ./tools/check
+
+DURATION ?= 30m
+SEED     ?= 0
+
+chaos: ## what hurts, at random (DURATION=30m SEED=n); fails on a violation and prints the seed
+	$(GO) test ./test/chaos -run '^TestChaos$$' -count=1 -v -timeout 0 -duration $(DURATION) -seed $(SEED)
 
 windows: web carried ## the Windows programs, amd64 and arm64
 	for arch in amd64 arm64; do GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; done

@@ -110,7 +110,8 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the desktop's identity: %w", err)
 	}
-	pool, err := t.pool(pl, logs)
+	desk := t.newDesk(pl, logs)
+	pool, err := t.pool(pl, logs, desk)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +120,7 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	o := gateway.Options{
 		StateDir: t.desktop, Identity: identity, Backends: pool, Environments: pool, Modes: pool,
 		Assets: web.Handler(), Version: build.Version, Log: logs.log,
+		Doctor: desk, Forward: desk.forward, Opener: desk,
 	}
 	if !c.NoWindow {
 		o.Activate = d.showWindow

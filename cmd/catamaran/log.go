@@ -25,12 +25,8 @@ func (l *logs) Close() error {
 	return l.file.Close()
 }
 
-// openLogs opens dir/desktop.log, at the level CATAMARAN_LOG asks for. What is
-// forwarded to agents is secret wherever it may turn up.
+// openLogs opens dir/desktop.log, at the level CATAMARAN_LOG asks for.
 func openLogs(dir string) (*logs, error) {
-	for _, secret := range forwardedEnv(os.LookupEnv) {
-		logfile.Secret(secret)
-	}
 	level, levelErr := logfile.Level(os.Getenv("CATAMARAN_LOG"))
 	f, err := logfile.Open(filepath.Join(dir, "desktop.log"), logfile.Options{Level: level})
 	if err != nil {

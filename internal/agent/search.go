@@ -85,6 +85,33 @@ func searchable(path string, foreign []string) []string {
 	return dirs
 }
 
+// SearchDirs are the folders of env's PATH in which agents, and what they need, are looked for.
+func SearchDirs(env []string) []string {
+	path, _ := proc.EnvValue(env, "PATH")
+	return searchable(path, foreignMounts(env))
+}
+
+// lookupForeign finds the Windows program of that name that lookup left out, to tell people of it.
+func lookupForeign(program string, env []string) string {
+	path, _ := proc.EnvValue(env, "PATH")
+	return foreignIn(program, path, foreignMounts(env))
+}
+
+func foreignIn(program, path string, foreign []string) string {
+	for _, dir := range filepath.SplitList(path) {
+		dir = filepath.Clean(dir)
+		if !filepath.IsAbs(dir) || !under(dir, foreign) {
+			continue
+		}
+		for _, ext := range []string{"", ".exe", ".cmd"} {
+			if info, err := os.Stat(filepath.Join(dir, program+ext)); err == nil && info.Mode().IsRegular() {
+				return filepath.Join(dir, program+ext)
+			}
+		}
+	}
+	return ""
+}
+
 // lookup finds a program, and not through a link to a foreign one.
 func lookup(program string, dirs, foreign []string) string {
 	for _, dir := range dirs {

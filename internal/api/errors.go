@@ -36,6 +36,7 @@ const (
 
 	CodeEnvironmentUnknown Code = "environment_unknown"
 	CodeEnvironmentDown    Code = "environment_not_running"
+	CodeEnvironmentTwin    Code = "environment_twin"
 	CodeModeChangeFailed   Code = "mode_change_failed"
 	CodeStageFailed        Code = "stage_failed"
 	CodeLinkLost           Code = "link_lost"

@@ -288,3 +288,34 @@ func FuzzIdentity(f *testing.F) {
 		}
 	})
 }
+
+// W7.1: a copied state folder gets an identity of its own; what runs goes on with the old one.
+func TestReplaceIdentity(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old, err := LoadIdentity(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := old.Sign("a", time.Now().Add(time.Hour))
+	if err := old.Replace(); err != nil {
+		t.Fatal(err)
+	}
+	next, err := LoadIdentity(dir)
+	if err != nil || next.EnvironmentID == old.EnvironmentID {
+		t.Fatalf("the same identity again: %v", err)
+	}
+	if err := old.Verify(token, "a", time.Now()); err != nil {
+		t.Errorf("the running one: %v", err)
+	}
+	if err := next.Verify(token, "a", time.Now()); err == nil {
+		t.Error("the new one takes a token of the old key")
+	}
+	st, err := os.Stat(filepath.Join(dir, IdentityFile))
+	if err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".identity-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

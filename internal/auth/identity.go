@@ -21,6 +21,7 @@ import (
 type Identity struct {
 	EnvironmentID string // UUID
 	key           []byte
+	dir           string
 
 	mu      sync.Mutex
 	revoked map[[sha256.Size]byte]time.Time // until when each is worth remembering
@@ -47,7 +48,7 @@ func LoadIdentity(dir string) (*Identity, error) {
 	path := filepath.Join(dir, IdentityFile)
 	id, err := readIdentity(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return id, err
+		return at(id, dir), err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create identity: %w", err)
@@ -55,7 +56,52 @@ func LoadIdentity(dir string) (*Identity, error) {
 	if err := createIdentity(dir, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("create identity: %w", err)
 	}
-	return readIdentity(path)
+	id, err = readIdentity(path)
+	return at(id, dir), err
+}
+
+func at(id *Identity, dir string) *Identity {
+	if id != nil {
+		id.dir = dir
+	}
+	return id
+}
+
+// Replace puts a new identity in the place of this one's file, for a state folder
+// that is a copy of another (a cloned distro). It counts from the next
+// LoadIdentity on: this process goes on with the old one, so that what is signed
+// in stays so until it ends.
+func (id *Identity) Replace() error {
+	b, err := newIdentity()
+	if err != nil {
+		return fmt.Errorf("replace identity: %w", err)
+	}
+	f, err := os.CreateTemp(id.dir, ".identity-*") // 0600, O_EXCL
+	if err != nil {
+		return fmt.Errorf("replace identity: %w", err)
+	}
+	defer os.Remove(f.Name()) // fails once it was renamed
+	if err := writeSynced(f, b); err != nil {
+		return fmt.Errorf("replace identity: %w", err)
+	}
+	if err := os.Rename(f.Name(), filepath.Join(id.dir, IdentityFile)); err != nil {
+		return fmt.Errorf("replace identity: %w", err)
+	}
+	syncFolder(id.dir)
+	return nil
+}
+
+func newIdentity() ([]byte, error) {
+	key := make([]byte, keyBytes)
+	rand.Read(key)
+	return json.Marshal(identityFile{Version: 1, EnvironmentID: newUUID(), Key: key})
+}
+
+func syncFolder(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync() // folders cannot be synced everywhere
+		d.Close()
+	}
 }
 
 func readIdentity(path string) (*Identity, error) {
@@ -103,9 +149,7 @@ func parseIdentity(b []byte) (*Identity, error) {
 // createIdentity writes the whole file under another name and links it into
 // place, so that a racing process sees either no file or a complete one.
 func createIdentity(dir, path string) error {
-	key := make([]byte, keyBytes)
-	rand.Read(key)
-	b, err := json.Marshal(identityFile{Version: 1, EnvironmentID: newUUID(), Key: key})
+	b, err := newIdentity()
 	if err != nil {
 		return err
 	}
@@ -130,10 +174,7 @@ func createIdentity(dir, path string) error {
 	if err != nil {
 		return err
 	}
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync() // folders cannot be synced everywhere
-		d.Close()
-	}
+	syncFolder(dir)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/link"
+	"catamaran/internal/logfile"
 )
 
 const (
@@ -72,6 +73,11 @@ func (c *connection) close() {
 }
 
 func (c *connection) call(ctx context.Context, method, path string, in, out any) error {
+	return c.request(ctx, "", method, path, in, out)
+}
+
+// request is call with a session token.
+func (c *connection) request(ctx context.Context, token, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -86,6 +92,9 @@ func (c *connection) call(ctx context.Context, method, path string, in, out any)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
@@ -224,6 +233,7 @@ func (c *connection) obtain(f *flight) {
 	defer close(f.done)
 	c.flight = nil
 	if err == nil {
+		logfile.Secret(s.Token)
 		c.credential, c.token, c.stale = "", s.Token, false
 		c.renewed, c.expires = time.Now(), time.UnixMilli(s.ExpiresAt)
 		if !c.expires.After(c.renewed.Add(renewEarly)) {

@@ -26,6 +26,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/build"
+	"catamaran/internal/logfile"
 	"catamaran/internal/stage"
 	"catamaran/internal/wsl"
 )
@@ -39,18 +40,20 @@ type Options struct {
 	// WSL is nil where there is none.
 	WSL     *wsl.Client
 	Carried *stage.Carried
-	// ForwardEnv is sent in the envelope's Env.
-	ForwardEnv map[string]string
+	// Forward gives what is sent in the envelope's Env and EnvWins, asked at each start; nil is nothing.
+	Forward func() (env map[string]string, wins []string)
 	// LogLevel is the backends' (debug, info, warn, error; "" theirs).
 	LogLevel string
 	LogDir   string // a backend's stderr goes to LogDir/backend-<id>.log, bounded
 	Log      *slog.Logger
-	// ChangeTimeout bounds a mode change up to the new environment's readiness; 0 means 90 s.
+	// ChangeTimeout bounds a mode change up to the new environment's readiness; 0 means 5 min. It
+	// must be longer than a cold start of the VM, which was seen to take 90 s and more; a person who
+	// does not want to wait cancels the change, and what ran before goes on meanwhile.
 	ChangeTimeout time.Duration
 }
 
 const (
-	defaultChangeTimeout = 90 * time.Second
+	defaultChangeTimeout = 5 * time.Minute
 	discoverTimeout      = 15 * time.Second
 	defaultGateBound     = 10 * time.Second
 )
@@ -64,6 +67,8 @@ type Pool struct {
 	// gate lets one distro start at a time; gateBound is how long one may keep the others out.
 	gate      chan struct{}
 	gateBound time.Duration
+	// patience of the runners.
+	patience time.Duration
 
 	// slot is held by the mode change that runs; order numbers the requests.
 	slot chan struct{}
@@ -82,6 +87,7 @@ type Pool struct {
 	change    *api.ModeChange
 	notice    *api.Error
 	discovery api.WSL
+	twins     identities
 }
 
 // New validates the options and reads the configuration, resolving a change that
@@ -98,7 +104,7 @@ func New(o Options) (*Pool, error) {
 		o.ChangeTimeout = defaultChangeTimeout
 	}
 	p := &Pool{
-		o: o, log: o.Log, files: configFiles{dir: o.StateDir}, gate: make(chan struct{}, 1), gateBound: defaultGateBound, slot: make(chan struct{}, 1),
+		o: o, log: o.Log, files: configFiles{dir: o.StateDir}, gate: make(chan struct{}, 1), gateBound: defaultGateBound, patience: patience, slot: make(chan struct{}, 1),
 		runners: map[string]*runner{}, changed: make(chan struct{}),
 	}
 	if o.WSL != nil {
@@ -108,6 +114,7 @@ func New(o Options) (*Pool, error) {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	p.twins = loadIdentities(o.StateDir, p.log)
 	config, notice, err := p.files.load()
 	if err != nil {
 		return nil, fmt.Errorf("environments: read the mode: %w", err)
@@ -169,13 +176,19 @@ func (p *Pool) runnerLocked(id string) *runner {
 		return r
 	}
 	r := newRunner(id)
-	r.log, r.changed = p.log, p.announce
+	r.log, r.changed, r.patience = p.log, p.announce, p.patience
+	r.met = func(distro, environmentID string) { p.met(id, distro, environmentID) }
 	r.file = &backendLog{path: logPath(p.o.LogDir, id)}
 	r.env = func() api.Envelope {
-		return api.Envelope{
-			Protocol: api.ProtocolVersion, Credential: auth.NewToken(), Environment: id, Env: p.o.ForwardEnv,
+		e := api.Envelope{
+			Protocol: api.ProtocolVersion, Credential: auth.NewToken(), Environment: id,
 			LogLevel: p.o.LogLevel, DesktopVersion: build.Version,
 		}
+		if p.o.Forward != nil {
+			e.Env, e.EnvWins = p.o.Forward()
+		}
+		logfile.Secret(e.Credential)
+		return e
 	}
 	switch {
 	case id == localID:
@@ -227,6 +240,7 @@ func (p *Pool) snapshotLocked() api.Environments {
 	}
 	for id, r := range p.runners {
 		v := r.view()
+		v.Twin = p.twinLocked(v)
 		if _, ok := shown[id]; ok || v.State != api.EnvOff {
 			shown[id] = v
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,8 +35,6 @@ type placed struct {
 	// digest is what the hello must report, "" when anything will do; staged that it was copied just now.
 	digest string
 	staged bool
-	// unlogged: stderr was not copied as it came, so its end goes to the log at the end.
-	unlogged bool
 	// explain turns the end of the process into words; hello tells whether it came that far.
 	explain func(output []byte, hello bool) *api.Error
 }
@@ -69,16 +68,19 @@ type launch struct {
 	again  chan struct{} // a further stop request while stuck
 	hurry  chan struct{} // closed: the quick ladder
 
-	mu      sync.Mutex
-	hurried bool
-	distro  string
-	conn    *connection
-	process *proc.Process
-	output  head
+	log *lineLog
+
+	mu       sync.Mutex
+	patience *time.Timer // for the stage that was said last
+	hurried  bool
+	distro   string
+	conn     *connection
+	process  *proc.Process
+	output   head
 }
 
 func newLaunch(r *runner, number uint64) *launch {
-	l := &launch{r: r, number: number, again: make(chan struct{}, 1), hurry: make(chan struct{}), output: head{max: maxHead}}
+	l := &launch{r: r, number: number, again: make(chan struct{}, 1), hurry: make(chan struct{}), output: head{max: maxHead}, log: &lineLog{to: r.file}}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	return l
 }
@@ -127,18 +129,47 @@ func (l *launch) noise(b []byte) {
 	l.r.file.Write(b)
 }
 
+// say reports what the attempt does, and that it still does it when that takes long (W5.4).
+func (l *launch) say(phase api.EnvironmentState, words string) {
+	l.hush()
+	l.post(Event{Kind: evProgress, Phase: phase, Stage: words})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.patience = time.AfterFunc(l.r.patience, func() {
+		l.post(Event{Kind: evNote, Was: words, Stage: waiting(phase, words)})
+	})
+}
+
+func (l *launch) hush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.patience != nil {
+		l.patience.Stop()
+	}
+}
+
+// waiting says what a stage that takes long waits for.
+func waiting(phase api.EnvironmentState, words string) string {
+	if distro, ok := strings.CutPrefix(words, wakingUp); ok {
+		return "waiting for WSL to wake up " + distro + "; a cold start can take a minute or two"
+	}
+	if phase == api.EnvStarting && words == "starting the backend" {
+		return "waiting for the backend's first answer"
+	}
+	return "still " + words
+}
+
 // run carries the attempt out and ends with exactly one evEnded.
 func (l *launch) run() {
 	defer l.cancel(errStopped)
 	p, err := l.up()
+	l.hush()
 	if err == nil {
 		err = l.stay(p)
 	}
 	alone := l.endsAlone(p, err)
 	l.down(p)
-	if p.unlogged && p.process != nil {
-		l.r.file.Write([]byte(p.process.StderrTail()))
-	}
+	l.log.flush()
 	e := l.why(p, err, alone)
 	_, conn := l.facts()
 	if p.digest != "" {
@@ -173,14 +204,14 @@ var errDigest = errors.New("not the backend that was wanted")
 func (l *launch) up() (placed, error) {
 	p, err := l.r.begin(l.ctx, launchOptions{
 		force:    l.r.forced(),
-		progress: func(s api.EnvironmentState, words string) { l.post(Event{Kind: evProgress, Phase: s, Stage: words}) },
+		progress: l.say,
 		pinned: func(distro string) {
 			l.mu.Lock()
 			l.distro = distro
 			l.mu.Unlock()
 		},
 		noise:  l.noise,
-		stderr: l.r.file,
+		stderr: l.log,
 	})
 	l.mu.Lock()
 	l.process = p.process
@@ -188,7 +219,7 @@ func (l *launch) up() (placed, error) {
 	if err != nil {
 		return p, err
 	}
-	l.post(Event{Kind: evProgress, Phase: api.EnvStarting, Stage: "starting the backend"})
+	l.say(api.EnvStarting, "starting the backend")
 	envelope := l.r.env()
 	if envelope.Credential == "" {
 		return p, errors.New("no credential could be made")
@@ -204,14 +235,16 @@ func (l *launch) up() (placed, error) {
 	c := newConnection(l.r.id, session, envelope.Credential)
 	l.mu.Lock()
 	l.conn = c
+	distro := l.distro
 	l.mu.Unlock()
 	hello := session.Hello()
+	l.r.met(distro, hello.EnvironmentID)
 	// An empty digest could not be read there; the file's size is then all that was checked.
 	if p.digest != "" && hello.Digest != "" && hello.Digest != p.digest {
 		return p, fmt.Errorf("%w: want %s, have %q", errDigest, p.digest, hello.Digest)
 	}
 	return p, c.awaitReady(l.ctx, p.process.Done(), func(words string) {
-		l.post(Event{Kind: evProgress, Phase: api.EnvStarting, Stage: words})
+		l.say(api.EnvStarting, words)
 	})
 }
 

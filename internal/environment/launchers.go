@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -51,9 +52,17 @@ func explainExit(p *proc.Process, hello bool) *api.Error {
 type distros interface {
 	Discover(ctx context.Context) api.WSL
 	Resolve(ctx context.Context, name string) (api.Distro, error)
-	Launch(d api.Distro, argv []string) (*proc.Process, error)
+	Launch(d api.Distro, argv []string, stderr io.Writer) (*proc.Process, error)
 	ExitError(p *proc.Process, output []byte) *api.Error
+	Shutdown(ctx context.Context) error
 }
+
+// exitKilled is what wsl.exe ends with when its program was killed by SIGKILL, as
+// the kernel does when memory runs out: the bare signal, not 128 more.
+const exitKilled = 9
+
+// wakingUp begins the stage in which wsl.exe was called and nothing has come back yet.
+const wakingUp = "waking up "
 
 // wslLauncher resolves the distro, pins it for this run, and puts the backend in
 // place with the same call that then becomes it.
@@ -86,13 +95,17 @@ func wslLauncher(w distros, carried *stage.Carried, distro string, gate chan str
 				return placed{}, context.Cause(ctx)
 			}
 		}
-		o.progress(api.EnvStaging, "waking up "+d.Name)
-		p, err := w.Launch(d, carried.Argv(o.force))
+		o.progress(api.EnvStaging, wakingUp+d.Name)
+		p, err := w.Launch(d, carried.Argv(o.force), o.stderr)
 		if err != nil {
 			return placed{}, err
 		}
-		at := placed{process: p, out: p.Stdout(), unlogged: true}
+		at := placed{process: p, out: p.Stdout()}
 		at.explain = func(output []byte, hello bool) *api.Error {
+			if hello && p.ExitCode() == exitKilled {
+				return &api.Error{Code: api.CodeBackendExited, Message: "the backend in " + d.Name + " was killed while it was running; most likely the distro ran out of memory",
+					Hint: "It is started again. If that keeps happening give WSL more memory (`memory=` in .wslconfig), or close programs in the distro.", Retryable: true, Details: p.StderrTail()}
+			}
 			e := w.ExitError(p, output)
 			if e == nil {
 				return explainExit(p, hello)

@@ -1,10 +1,14 @@
 package environment
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"catamaran/internal/proc"
 )
 
 // maxLog bounds a backend's log file; one older file of the same size is kept.
@@ -82,6 +86,45 @@ func (l *backendLog) Close() error {
 	defer l.mu.Unlock()
 	l.closeLocked()
 	return nil
+}
+
+// lineLog passes a child's stderr on as whole lines of clean text (W4.3). It is
+// written by one goroutine; flush follows when that has ended or has been given up.
+type lineLog struct {
+	to  io.Writer
+	mu  sync.Mutex
+	buf []byte
+}
+
+// maxLine is how much of an unfinished line is kept back.
+const maxLine = 8 << 10
+
+func (l *lineLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf = append(l.buf, b...)
+	cut := bytes.LastIndexByte(l.buf, '\n') + 1
+	if cut < len(l.buf) && l.buf[cut] == 0 {
+		cut++ // the other half of a newline in UTF-16
+	}
+	if cut == 0 && len(l.buf) > maxLine {
+		cut = len(l.buf)
+	}
+	l.passLocked(cut)
+	return len(b), nil
+}
+
+func (l *lineLog) passLocked(n int) {
+	if n > 0 {
+		_, _ = io.WriteString(l.to, proc.Text(l.buf[:n])) // a backendLog never fails
+		l.buf = append(l.buf[:0], l.buf[n:]...)
+	}
+}
+
+func (l *lineLog) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.passLocked(len(l.buf))
 }
 
 // head keeps the first bytes of what it is given.

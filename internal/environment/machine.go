@@ -58,6 +58,7 @@ const (
 	evStart    EventKind = "start"    // a user action or a mode change; starts from the base delay
 	evStop     EventKind = "stop"     // likewise
 	evProgress EventKind = "progress" // Phase (resolving, staging, starting) and Stage
+	evNote     EventKind = "note"     // Stage says more of what Was said; nothing has moved on
 	evReady    EventKind = "ready"    // hello and readiness, the same environment id
 	evLost     EventKind = "lost"     // the link is gone, the process may not be
 	evEnded    EventKind = "ended"    // no process of the launch is left, if there ever was one
@@ -74,6 +75,8 @@ type Event struct {
 	Launch uint64
 	Phase  api.EnvironmentState
 	Stage  string
+	// Was is the stage that a note is about: one that comes after the next stage is late.
+	Was string
 	// Error of ended, lost, stuck. Definitive: trying again cannot help.
 	Error      *api.Error
 	Definitive bool
@@ -121,6 +124,10 @@ func (p Policy) Step(s State, e Event) (State, []Action) {
 	case evProgress:
 		if s.live && s.starting() {
 			s = s.to(e.Phase, e.Stage, e.At)
+		}
+	case evNote:
+		if s.live && s.starting() && s.Stage == e.Was {
+			s.Stage = e.Stage // Since stays: it is the same wait
 		}
 	case evReady:
 		if s.live && s.starting() {

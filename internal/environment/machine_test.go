@@ -63,7 +63,7 @@ func TestMachineProperties(t *testing.T) {
 			}
 		}
 		event := rapid.Custom(func(t *rapid.T) Event {
-			kind := rapid.SampledFrom([]EventKind{evStart, evStop, evProgress, evReady, evLost, evEnded, evStuck, evTimer, evMend}).Draw(t, "kind")
+			kind := rapid.SampledFrom([]EventKind{evStart, evStop, evProgress, evNote, evReady, evLost, evEnded, evStuck, evTimer, evMend}).Draw(t, "kind")
 			e := Event{Kind: kind, Launch: s.launch, Jitter: rapid.Float64Range(0, 0.999).Draw(t, "jitter")}
 			if rapid.IntRange(0, 4).Draw(t, "late") == 0 && e.Launch > 0 {
 				e.Launch--

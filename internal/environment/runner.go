@@ -19,8 +19,12 @@ type runner struct {
 	policy Policy
 	begin  launcher
 	env    func() api.Envelope
-	log    *slog.Logger
-	file   *backendLog
+	// met is told of every hello.
+	met func(distro, environmentID string)
+	// patience is how long one stage may take before it says that it is still waiting.
+	patience time.Duration
+	log      *slog.Logger
+	file     *backendLog
 	// changed is called after every change of what view shows, from the loop; it must not block.
 	changed func()
 
@@ -44,7 +48,7 @@ type message struct {
 func newRunner(id string) *runner {
 	blank := blank(id)
 	return &runner{
-		id: id, distro: blank.Distro, inbox: make(chan message, 16), quit: make(chan struct{}), done: make(chan struct{}), seen: blank,
+		id: id, distro: blank.Distro, inbox: make(chan message, 16), quit: make(chan struct{}), done: make(chan struct{}), seen: blank, patience: patience,
 	}
 }
 
@@ -224,6 +228,12 @@ func (r *runner) publish(s State, current *launch) {
 	if !s.RetryAt.IsZero() {
 		v.RetryAt = s.RetryAt.UnixMilli()
 	}
+	if comingUp(s.Phase) {
+		// Since starts anew at every stage; how long somebody has waited does not.
+		if v.Begun = r.view().Begun; v.Begun == 0 {
+			v.Begun = v.Since
+		}
+	}
 	var conn *connection
 	if s.live && current != nil {
 		d, c := current.facts()
@@ -251,6 +261,14 @@ func (r *runner) publish(s State, current *launch) {
 // occupied reports whether a launch is or may be alive.
 func occupied(s api.EnvironmentState) bool {
 	return s != api.EnvOff && s != api.EnvFailed && s != api.EnvBackoff
+}
+
+// patience: see runner.patience (W5.4).
+const patience = 10 * time.Second
+
+// comingUp reports whether somebody waits for the environment.
+func comingUp(s api.EnvironmentState) bool {
+	return s == api.EnvResolving || s == api.EnvStaging || s == api.EnvStarting || s == api.EnvBackoff
 }
 
 // quitBound is how long a quit waits for one environment; all of them end at once (W5.8).

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -415,15 +416,24 @@ func TestWrongDigestForEver(t *testing.T) {
 	}
 }
 
-// W5.7: a distro that is terminated or shut down under its backend is noticed within 2 s, explained and started again.
+// W5.7: a distro that is terminated, shut down, updated or short of memory under its backend is noticed within 2 s, explained and started again.
 func TestDistroEndsUnderTheBackend(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		end  func(m *wsltest.Machine)
+		end  func(m *wsltest.Machine, pid int)
+		says string
 	}{
-		{"terminated", func(m *wsltest.Machine) { m.Terminate("Ubuntu") }},
-		{"shut down", func(m *wsltest.Machine) { m.Shutdown() }},
+		{"terminated", func(m *wsltest.Machine, _ int) { m.Terminate("Ubuntu") }, "ended without saying why"},
+		{"shut down", func(m *wsltest.Machine, _ int) { m.Shutdown() }, "ended without saying why"},
+		{"updated in the background", func(m *wsltest.Machine, _ int) {
+			// For a while after it every command fails.
+			for _, on := range []string{wslsim.OnList, wslsim.OnLaunch} {
+				m.SetFault(wslsim.Fault{ID: "update-" + on, On: on, Kind: wslsim.Fail, Times: 1, Text: "Server execution failed", Code: "Wsl/CallMsi/Install/0x80080005"})
+			}
+			m.Shutdown()
+		}, "ended without saying why"},
+		{"out of memory", func(_ *wsltest.Machine, pid int) { syscall.Kill(pid, syscall.SIGKILL) }, "ran out of memory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -432,12 +442,12 @@ func TestDistroEndsUnderTheBackend(t *testing.T) {
 			b := lay(t, o, nil)
 			first := b.state("wsl:Ubuntu", api.EnvReady)
 			began := time.Now()
-			tc.end(m)
+			tc.end(m, first.PID)
 			e := b.state("wsl:Ubuntu", api.EnvBackoff)
 			if d := time.Since(began); d > 2*time.Second {
 				t.Errorf("noticed after %v", d)
 			}
-			if e.Error == nil || !strings.Contains(e.Error.Message, "Ubuntu") || e.Error.Hint == "" {
+			if e.Error == nil || !strings.Contains(e.Error.Message, "Ubuntu") || !strings.Contains(e.Error.Message, tc.says) || e.Error.Hint == "" {
 				t.Errorf("explanation %+v", e.Error)
 			}
 			if again := b.state("wsl:Ubuntu", api.EnvReady); again.PID == first.PID {
@@ -581,7 +591,7 @@ func TestDistroEnvironment(t *testing.T) {
 	t.Parallel()
 	m := wsltest.Scenario(t, wslsim.Scenario{})
 	o := wslOptions(t, m, `{"mode":"wsl-only"}`)
-	o.ForwardEnv = map[string]string{"EXAMPLE_API_KEY": "sk-forwarded"}
+	o.Forward = func() (map[string]string, []string) { return map[string]string{"EXAMPLE_API_KEY": "sk-forwarded"}, nil }
 	b := lay(t, o, nil)
 	e := b.state("wsl:default", api.EnvReady)
 	body, err := b.get(e.ID, "/whoami")

@@ -173,8 +173,16 @@ func (p *pool) Start(ctx context.Context, id string) (api.Environment, error) {
 	return api.Environment{}, &api.Error{Code: api.CodeEnvironmentUnknown, Message: "no such environment"}
 }
 func (p *pool) Stop(ctx context.Context, id string) (api.Environment, error) { return p.Start(ctx, id) }
+func (p *pool) NewIdentity(context.Context, string) (api.Environment, error) {
+	return api.Environment{}, nil
+}
+
 func (p *pool) RescanDistros(context.Context) (api.WSL, error) {
 	return api.WSL{}, errors.New("secret detail")
+}
+func (p *pool) RestartWSL(context.Context) error { return errors.New("secret detail") }
+func (p *pool) Log(id string) (api.EnvironmentLog, error) {
+	return api.EnvironmentLog{Path: "/state/" + id + ".log"}, nil
 }
 func (p *pool) ChangeMode(ctx context.Context, to api.ModeConfig) (api.ModeChange, error) {
 	if p.change != nil {

@@ -39,8 +39,10 @@ type Options struct {
 	Base []string
 	// Shell overrides SHELL of Base and the user database. Absolute path.
 	Shell string
-	// Forward are variables added where the result has none of that name.
+	// Forward are variables added where the result has none of that name; those
+	// that Wins names replace what it has (W3.6).
 	Forward map[string]string
+	Wins    []string
 	// Timeout bounds the shell; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// HasTerminal says that the process was started from a terminal, so that its
@@ -99,6 +101,12 @@ func (s *Source) capture(ctx context.Context) ([]string, string) {
 		return s.forward(base), fmt.Sprintf("The login environment could not be read (%v); programs that only your shell's start-up files make known may not be found.", err)
 	}
 	return s.forward(withoutOwn(restore(env, base))), ""
+}
+
+// Shell is the login shell that is asked, "" where none is.
+func (s *Source) Shell() string {
+	shell, _ := s.shell()
+	return shell
 }
 
 // shell returns the login shell and its switches; "" where there is none to ask.
@@ -208,7 +216,15 @@ func (s *Source) forward(env []string) []string {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if _, has := proc.EnvValue(env, name); !has && !strings.HasPrefix(name, ownPrefix) {
+		if strings.HasPrefix(name, ownPrefix) {
+			continue
+		}
+		_, has := proc.EnvValue(env, name)
+		if has && slices.Contains(s.o.Wins, name) {
+			env = slices.DeleteFunc(env, func(e string) bool { _, same := proc.EnvValue([]string{e}, name); return same })
+			has = false
+		}
+		if !has {
 			env = append(env, name+"="+s.o.Forward[name])
 		}
 	}

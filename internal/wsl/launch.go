@@ -2,6 +2,7 @@ package wsl
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -66,11 +67,12 @@ func launchArgs(d api.Distro, argv []string) ([]string, error) {
 	return args, nil
 }
 
-// Launch starts argv in the distro (wsl.exe ... --cd ~ --exec argv) with pipes; the
+// Launch starts argv in the distro (wsl.exe ... --cd ~ --exec argv) with pipes; stderr, which may be
+// nil, gets a copy of stderr as it comes and must not block (proc.Spec.Stderr). The
 // caller owns the process and must read its stdout. It has no deadline: a cold start
 // takes as long as it takes, and the caller decides how long it waits. Errors are
 // *api.Error CodeDistroInvalid, CodeInvalid, CodeTooLarge, CodeWSLMissing or CodeWSLBroken.
-func (c *Client) Launch(d api.Distro, argv []string) (*proc.Process, error) {
+func (c *Client) Launch(d api.Distro, argv []string, stderr io.Writer) (*proc.Process, error) {
 	args, err := launchArgs(d, argv)
 	if err != nil {
 		return nil, err
@@ -79,7 +81,7 @@ func (c *Client) Launch(d api.Distro, argv []string) (*proc.Process, error) {
 		return nil, missingError()
 	}
 	l := &launch{distro: d.Name, file: newExitFile(), done: make(chan struct{})}
-	p, err := proc.Start(proc.Spec{Name: "wsl.exe", Path: c.exe, Args: args, Dir: neutralDir(), Env: append(environ(os.Environ()), l.file.env()...)})
+	p, err := proc.Start(proc.Spec{Name: "wsl.exe", Path: c.exe, Args: args, Dir: neutralDir(), Env: append(environ(os.Environ()), l.file.env()...), Stderr: stderr})
 	if err != nil {
 		l.file.close()
 		return nil, &api.Error{Code: api.CodeWSLBroken, Message: "wsl.exe could not be started.", Hint: "Check that wsl.exe runs in a terminal.", Details: err.Error(), Retryable: true}

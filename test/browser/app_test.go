@@ -82,7 +82,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b.look("working")
 	b.click("stop")
 	b.gone("turn-working")
-	b.seeText("turn-reason", "interrupted")
+	b.seeText("turn-reason", "You stopped this turn")
 	b.look("interrupted")
 
 	turns := b.count("turn")
@@ -91,7 +91,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b2 := open(t, d2.URL)
 	b2.click("thread-row")
 	b2.see("changes-card")
-	b2.seeText("turn-reason", "interrupted")
+	b2.seeText("turn-reason", "You stopped this turn")
 	if got := b2.count("turn"); got != turns {
 		t.Errorf("after the restart %s turns are shown; want %s", got, turns)
 	}
@@ -114,6 +114,12 @@ func (b *tab) changeMode(mode string) {
 	b.see("mode-dialog")
 	b.look("mode-dialog-" + mode)
 	b.click("mode-confirm")
+}
+
+func (b *tab) chooseDistro(name string) {
+	b.t.Helper()
+	b.see("distro-select")
+	b.do("choose the distro", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); })()`, css("distro-select"), name)))
 }
 
 // changed waits until the dialog has closed on the new side.
@@ -186,8 +192,7 @@ func TestSwitchThatFails(t *testing.T) {
 			b.see("env-group-local")
 			b.addProject(product.GitRepo(t, t.TempDir()))
 			b.click("open-settings")
-			b.see("distro-select")
-			b.do("choose the distro", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); })()`, css("distro-select"), c.distro)))
+			b.chooseDistro(c.distro)
 			b.changeMode("wsl-only")
 			if c.cancel {
 				b.see("mode-progress")
@@ -207,4 +212,26 @@ func TestSwitchThatFails(t *testing.T) {
 			b.clean()
 		})
 	}
+}
+
+// TestChosenDistroIsGone removes the distro between the choice and the confirmation.
+func TestChosenDistroIsGone(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{})
+	d := product.StartDesktop(t, product.Options{Env: []string{"CATAMARAN_WSL_EXE=" + m.Exe}})
+	b := open(t, d.URL)
+	b.see("env-group-local")
+	b.click("open-settings")
+	b.chooseDistro("Debian")
+	b.click("mode-wsl-only")
+	b.see("mode-dialog")
+	m.Edit(func(s *wslsim.Scenario) { s.Distros = s.Distros[:1] })
+	b.click("mode-confirm")
+	b.see("mode-error")
+	b.seeText("mode-error", "Debian")
+	b.look("mode-no-such-distro")
+	b.click("mode-dismiss")
+	b.changed("local")
+	b.see("env-group-local")
+	b.clean()
 }

@@ -282,8 +282,12 @@ func (t *translator) assistant(line json.RawMessage) []agent.Event {
 			events = append(events, t.whole(b.Type, b.Thinking)...)
 		case b.Type == "redacted_thinking" || b.Type == "":
 		default:
-			all := lenient.List(lenient.Fields(lenient.Fields(line)["message"])["content"])
-			events = append(events, agent.Event{Kind: agent.KindUnknown, ID: t.make(agent.KindUnknown), Raw: all[i]})
+			raw := line
+			// Struct fields match names in any case, so the members may not be found again.
+			if all := lenient.List(lenient.Fields(lenient.Fields(line)["message"])["content"]); i < len(all) {
+				raw = all[i]
+			}
+			events = append(events, agent.Event{Kind: agent.KindUnknown, ID: t.make(agent.KindUnknown), Raw: raw})
 		}
 	}
 	return events

@@ -66,6 +66,8 @@ func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/chat/completions"):
 		s.chat(w, r, body)
+	case strings.HasSuffix(r.URL.Path, "/responses"):
+		s.responses(w, r, body)
 	case strings.HasSuffix(r.URL.Path, ":streamGenerateContent"):
 		s.gemini(w, r, body, true)
 	case strings.HasSuffix(r.URL.Path, ":generateContent"):
