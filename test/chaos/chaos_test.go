@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -149,7 +150,15 @@ var steps = []step{
 	{"kill -9 an agent", 3, func(c *chaos) { c.kill("agent") }},
 	{"kill -9 the desktop", 4, func(c *chaos) { c.killDesktop() }},
 	{"quit the desktop", 4, func(c *chaos) { c.quit() }},
-	{"freeze a backend", 4, func(c *chaos) { c.freeze() }},
+	{"freeze a backend", 4, func(c *chaos) { c.freeze(func(d time.Duration) { time.Sleep(d) }) }},
+	{"freeze a backend, then kill -9 the desktop", 6, func(c *chaos) {
+		c.freeze(func(d time.Duration) {
+			c.killDesktop() // the next desktop starts a second backend beside the frozen one
+			time.Sleep(d)
+			c.oneOwner()
+		})
+	}},
+	{"a second backend on the local database", 6, func(c *chaos) { c.second() }},
 	{"terminate a distro", 6, func(c *chaos) {
 		c.hurt(func() { wslsim.Terminate(c.sim, c.pick("Ubuntu", "Debian")) })
 	}},
@@ -315,7 +324,17 @@ func (c *chaos) again() {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		c.violate("the configuration cannot be read: %v", err)
 	}
-	_, journal := os.Stat(filepath.Join(c.state(), "desktop", "mode.pending.json"))
+	// The journal of a change that was not confirmed holds what the file has to be again.
+	var journal *struct {
+		Existed  bool
+		Previous []byte
+	}
+	if j, err := os.ReadFile(filepath.Join(c.state(), "desktop", "mode.pending.json")); err == nil {
+		c.count("ends of the desktop in the middle of a change")
+		if err := json.Unmarshal(j, &journal); err != nil {
+			c.violate("the journal %q: %v", j, err)
+		}
+	}
 	if err := c.start(); err != nil {
 		c.violate("the desktop does not start again: %v; %s", err, c.err)
 		return
@@ -329,8 +348,10 @@ func (c *chaos) again() {
 		c.violate("the configuration was not understood: %s; mode.json was %q", s.Notice.Details, b)
 	}
 	c.agree(s.Config, true)
-	if after, _ := os.ReadFile(filepath.Join(c.state(), "desktop", "mode.json")); journal != nil && !bytes.Equal(b, after) {
+	if after, _ := os.ReadFile(filepath.Join(c.state(), "desktop", "mode.json")); journal == nil && !bytes.Equal(b, after) {
 		c.violate("nothing was under way, and the start changed mode.json from %q to %q", b, after)
+	} else if journal != nil && !bytes.Equal(journal.Previous, after) {
+		c.violate("a change was not confirmed, and the start made mode.json %q, not %q", after, journal.Previous)
 	}
 }
 
@@ -394,7 +415,7 @@ func (c *chaos) kill(role string) {
 }
 
 // freeze stops a backend for a while, rarely for longer than its link lives.
-func (c *chaos) freeze() {
+func (c *chaos) freeze(meanwhile func(time.Duration)) {
 	n, d := c.r.IntN(1<<20), time.Duration(c.r.IntN(2500))*time.Millisecond
 	if c.r.IntN(12) == 0 {
 		d = 26 * time.Second
@@ -410,13 +431,28 @@ func (c *chaos) freeze() {
 	}
 	defer unix.Close(fd)
 	unix.PidfdSendSignal(fd, syscall.SIGSTOP, nil, 0)
-	time.Sleep(d)
+	meanwhile(d)
 	unix.PidfdSendSignal(fd, syscall.SIGCONT, nil, 0)
 	for i := range c.doomed {
 		if c.doomed[i].pid == p.pid {
 			c.doomed[i].until = time.Now().Add(drainBound)
 		}
 	}
+}
+
+// second starts another backend on the local database, as a person at a terminal may (W5.9).
+func (c *chaos) second() {
+	d := time.Duration(300+c.r.IntN(1200)) * time.Millisecond
+	cmd := exec.Command(filepath.Join(c.dir, "bin", "catamaran-backend"), "serve", "--listen", "127.0.0.1:0")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(c.dir, "home"), "CATAMARAN_HOME=" + c.state()}
+	if err := cmd.Start(); err != nil {
+		c.violate("a second backend: %v", err)
+		return
+	}
+	time.Sleep(d)
+	c.oneOwner()
+	cmd.Process.Kill()
+	_ = cmd.Wait()
 }
 
 func (c *chaos) fault() {
@@ -483,11 +519,7 @@ func (c *chaos) check() {
 		return
 	}
 	c.agree(s.Config, false)
-	for name, pids := range c.databases() {
-		if len(pids) > 1 {
-			c.violate("%s is open in processes %v", name, pids)
-		}
-	}
+	c.oneOwner()
 	b, err := os.ReadFile(filepath.Join(c.state(), "desktop", "mode.json"))
 	if err == nil {
 		var m api.ModeConfig
@@ -508,6 +540,14 @@ func (c *chaos) check() {
 		unix.Close(d.fd)
 		return true
 	})
+}
+
+func (c *chaos) oneOwner() {
+	for name, pids := range c.databases() {
+		if len(pids) > 1 {
+			c.violate("%s is open in processes %v", name, pids)
+		}
+	}
 }
 
 // checkLocal: a local backend that is said to be ready answers.

@@ -43,7 +43,7 @@ func roleOf(exe string, argv []string) string {
 		return "wsl"
 	case base == "catamaran":
 		return "desktop"
-	case isBackend && slices.Contains(argv, "--stdio"):
+	case isBackend && slices.Contains(argv, "serve"):
 		return "backend"
 	case isBackend && slices.Contains(argv, "demo-agent"):
 		return "agent"
