@@ -11,10 +11,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// roleVar makes this test program act as an agent, stateVar tells where it keeps its sessions.
+// roleVar makes this test program act as an agent, stateVar tells where it keeps its
+// sessions, recordVar which recorded one it plays.
 const (
-	roleVar  = "CATAMARAN_TEST_AGENT"
-	stateVar = "CATAMARAN_TEST_STATE"
+	roleVar   = "CATAMARAN_TEST_AGENT"
+	stateVar  = "CATAMARAN_TEST_STATE"
+	recordVar = "CATAMARAN_TEST_RECORD"
 )
 
 func TestMain(m *testing.M) {

@@ -110,9 +110,6 @@ func (t *translator) use(id, name string, input json.RawMessage) []agent.Event {
 	s.plan = lenient.Text(f["plan"])
 	if s.name == "Write" {
 		s.path, s.written = lenient.Text(f["file_path"]), lenient.Text(f["content"])
-		if strings.HasSuffix(filepath.ToSlash(filepath.Dir(s.path)), "/plans") {
-			t.planFile = s.written
-		}
 	}
 	if s.hidden {
 		if steps := todos(f["todos"]); steps != nil {
@@ -132,14 +129,15 @@ func (t *translator) asked(id, name string, input json.RawMessage) []agent.Event
 	return t.use(id, name, input)
 }
 
-// plan finds the plan that ExitPlanMode is about: in the request, in the call, or,
-// since newer versions have the model write a file, in that.
+// plan finds the plan that ExitPlanMode is about: in the request, or in the call. The
+// agent puts the text of its plan file into both; a plan of the model's own is in
+// the call only.
 func (t *translator) plan(id string, input json.RawMessage) string {
 	plan := lenient.Text(lenient.Fields(input)["plan"])
 	if s := t.tools[id]; plan == "" && s != nil {
 		plan = s.plan
 	}
-	return lenient.Or(plan, t.planFile)
+	return plan
 }
 
 func todos(raw json.RawMessage) []api.PlanStep {

@@ -19,8 +19,6 @@ type translator struct {
 	made  int
 	msg   stream
 	tools map[string]*toolState
-	// planFile is the text of the plan that was last written in this turn.
-	planFile string
 	// used are the tokens of the newest answer and what it was given.
 	input, output int64
 	said          bool // this turn has message text
@@ -50,7 +48,7 @@ func (t *translator) newTurn() {
 	t.turn++
 	t.msg = stream{}
 	t.tools = map[string]*toolState{}
-	t.planFile, t.said, t.retried, t.signIn = "", false, false, false
+	t.said, t.retried, t.signIn = false, false, false
 }
 
 func (t *translator) numbered(kind string, n int) string {
@@ -77,7 +75,7 @@ func (t *translator) message(kind string, line json.RawMessage) []agent.Event {
 	case "stream_event":
 		return t.partial(line)
 	case "assistant":
-		return t.assistant(lenient.Fields(line))
+		return t.assistant(line)
 	case "user":
 		return t.user(lenient.Fields(line))
 	case "system":
@@ -236,39 +234,59 @@ func (t *translator) whole(kind, s string) []agent.Event {
 	return t.say(kind, t.make("whole"), s)
 }
 
-func (t *translator) assistant(f map[string]json.RawMessage) []agent.Event {
-	parent := lenient.Text(f["parent_tool_use_id"])
-	message := lenient.Fields(f["message"])
-	if strings.HasPrefix(lenient.Text(f["error"]), "authentication") {
+// answer is a whole message of the model, decoded in one pass: its text may be long.
+type answer struct {
+	Parent   string `json:"parent_tool_use_id"`
+	Error    string `json:"error"`
+	APIError bool   `json:"is_api_error_message"`
+	Message  struct {
+		ID      string          `json:"id"`
+		Usage   json.RawMessage `json:"usage"`
+		Content []struct {
+			Type     string          `json:"type"`
+			Text     string          `json:"text"`
+			Thinking string          `json:"thinking"`
+			ID       string          `json:"id"`
+			Name     string          `json:"name"`
+			Input    json.RawMessage `json:"input"`
+		} `json:"content"`
+	} `json:"message"`
+}
+
+func (t *translator) assistant(line json.RawMessage) []agent.Event {
+	var a answer
+	_ = json.Unmarshal(line, &a) // what could be decoded is used
+	if strings.HasPrefix(a.Error, "authentication") {
 		t.signIn = true
 	}
-	if lenient.True(f["is_api_error_message"]) {
+	if a.APIError {
 		return nil // the turn's result tells it
 	}
-	if parent == "" {
-		if id := lenient.Text(message["id"]); id != t.msg.id {
-			t.msg = stream{id: lenient.Or(id, t.make("answer"))}
-			t.usage(message["usage"])
-		}
+	if a.Parent == "" && a.Message.ID != t.msg.id {
+		t.msg = stream{id: lenient.Or(a.Message.ID, t.make("answer"))}
+		t.usage(a.Message.Usage)
 	}
 	var events []agent.Event
-	for _, raw := range lenient.List(message["content"]) {
-		b := lenient.Fields(raw)
-		kind := lenient.Text(b["type"])
+	for i, b := range a.Message.Content {
 		switch {
-		case kind == "tool_use" || kind == "server_tool_use" || kind == "mcp_tool_use":
-			events = append(events, t.use(lenient.Text(b["id"]), lenient.Text(b["name"]), b["input"])...)
-		case parent != "" && kind == "text":
-			if s := lenient.Text(b["text"]); s != "" && t.tools[parent] != nil {
-				events = append(events, agent.Event{Kind: agent.KindTool, ID: toolID(parent), Append: s + "\n"})
+		case b.Type == "tool_use" || b.Type == "server_tool_use" || b.Type == "mcp_tool_use":
+			events = append(events, t.use(b.ID, b.Name, b.Input)...)
+		case a.Parent != "" && b.Type == "text":
+			if b.Text != "" && t.tools[a.Parent] != nil {
+				events = append(events, agent.Event{Kind: agent.KindTool, ID: toolID(a.Parent), Append: b.Text + "\n"})
 			}
-		case parent != "":
-		case kind == "text":
-			events = append(events, t.whole(kind, lenient.Text(b["text"]))...)
-		case kind == "thinking":
-			events = append(events, t.whole(kind, lenient.Text(b["thinking"]))...)
-		case kind == "redacted_thinking" || kind == "":
+		case a.Parent != "":
+		case b.Type == "text":
+			events = append(events, t.whole(b.Type, b.Text)...)
+		case b.Type == "thinking":
+			events = append(events, t.whole(b.Type, b.Thinking)...)
+		case b.Type == "redacted_thinking" || b.Type == "":
 		default:
+			raw := line
+			// Struct fields match names in any case, so the members may not be found again.
+			if all := lenient.List(lenient.Fields(lenient.Fields(line)["message"])["content"]); i < len(all) {
+				raw = all[i]
+			}
 			events = append(events, agent.Event{Kind: agent.KindUnknown, ID: t.make(agent.KindUnknown), Raw: raw})
 		}
 	}

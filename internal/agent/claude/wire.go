@@ -32,6 +32,9 @@ func decode(line []byte) (jsonl.Incoming, error) {
 	case "":
 		return jsonl.Incoming{}, errNoType
 	case "control_request":
+		if m.RequestID == nil {
+			break // nothing to answer to; it is shown as it is
+		}
 		subtype := lenient.Text(lenient.Fields(m.Request)["subtype"])
 		return jsonl.Incoming{ID: m.RequestID, Method: quote(lenient.Or(subtype, "unknown")), Params: m.Request}, nil
 	case "control_response":

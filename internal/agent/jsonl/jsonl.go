@@ -127,7 +127,7 @@ const GarbageBytes = 512
 type Peer struct {
 	o       Options
 	writes  chan queued
-	answers chan queued // holds maxAnswers
+	answers chan queued   // holds maxAnswers
 	done    chan struct{} // closed when the peer has ended
 	ended   chan struct{} // closed when Run has returned
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -49,7 +50,7 @@ func (s *Sim) anthropic(w http.ResponseWriter, r *http.Request, body []byte) {
 	for _, t := range q.Tools {
 		tools = append(tools, t.Name)
 	}
-	st := s.nextAnthropic(prompt, results, tools)
+	st := s.nextAnthropic(prompt, results, tools, string(body))
 	s.Log("modelsim: messages, %d results, %d tools: %q %s", results, len(tools), st.text, st.tool)
 	n := s.calls.Add(1)
 	message := object{"id": fmt.Sprintf("msg_%d", n), "type": "message", "role": "assistant", "model": q.Model, "content": []object{}, "stop_reason": nil, "stop_sequence": nil,
@@ -124,9 +125,11 @@ func blocks(raw json.RawMessage) []block {
 	return []block{{Type: "text", Text: text}}
 }
 
+var planFile = regexp.MustCompile(`/[^\s"\\]*/plans/[\w-]+\.md`)
+
 // nextAnthropic adds what only Claude Code's model is asked for: the suggestion of
 // a next prompt, which comes with tools, a question to the person, and a plan.
-func (s *Sim) nextAnthropic(prompt string, results int, tools []string) step {
+func (s *Sim) nextAnthropic(prompt string, results int, tools []string, body string) step {
 	if len(tools) == 0 {
 		return step{text: "A short title"}
 	}
@@ -143,7 +146,13 @@ func (s *Sim) nextAnthropic(prompt string, results int, tools []string) step {
 	case strings.Contains(prompt, "make a plan") && results == 0:
 		return step{text: "Planning. ", tool: "EnterPlanMode", args: object{}}
 	case strings.Contains(prompt, "make a plan") && results == 1:
+		// In plan mode the agent names the file that the plan belongs in.
+		if file := planFile.FindString(body); file != "" {
+			return step{text: "I write it down. ", tool: "Write", args: object{"file_path": file, "content": "1. Look\n2. Leap\n"}}
+		}
 		return step{text: "My plan is ready. ", tool: "ExitPlanMode", args: object{"plan": "1. Look\n2. Leap\n"}}
+	case strings.Contains(prompt, "make a plan") && results == 2:
+		return step{text: "My plan is ready. ", tool: "ExitPlanMode", args: object{}}
 	case strings.Contains(prompt, "make a plan"):
 		return step{text: "The plan is settled.\n"}
 	}
