@@ -13,6 +13,8 @@ import (
 	"catamaran/internal/wsl/wsltest"
 	"catamaran/test/product"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -100,6 +102,22 @@ const watchWords = `(() => {
 	return "";
 })()`
 
+// lateAndLost makes backends welcome the page late, and cuts the sockets opened
+// from here on when a change begins: the dialog waits for the one, nobody speaks of the other.
+const lateAndLost = `(() => {
+	const send = WebSocket.prototype.send, real = window.fetch, opened = [];
+	WebSocket.prototype.send = function (d) {
+		if (!this.url.includes("/e/") || !String(d).includes('"hello"')) return send.call(this, d);
+		opened.push(this);
+		setTimeout(() => this.readyState === 1 && send.call(this, d), 600);
+	};
+	window.fetch = (u, o) => {
+		if (String(u).includes("mode.change")) for (const s of opened.splice(0)) s.close();
+		return real(u, o);
+	};
+	return "";
+})()`
+
 type watched struct {
 	Words, Modes []string
 	Took         float64
@@ -138,8 +156,7 @@ func TestChangeWithoutAFlash(t *testing.T) {
 	b.eval(watchWords)
 	for i, mode := range []string{"local", "both", "wsl-only", "local", "wsl-only", "local", "both"} {
 		if i == 5 {
-			// From here on backends welcome the page late: the dialog waits for that, also in both.
-			b.eval(`(() => { const send = WebSocket.prototype.send; WebSocket.prototype.send = function (d) { if (this.url.includes("/e/") && String(d).includes('"hello"')) setTimeout(() => send.call(this, d), 600); else send.call(this, d); }; return ""; })()`)
+			b.eval(lateAndLost)
 		}
 		b.click("mode-" + mode)
 		b.click("mode-confirm")
@@ -184,6 +201,50 @@ func TestChoiceStaysAfterAnError(t *testing.T) {
 	m.Edit(func(s *wslsim.Scenario) { s.Distros[0].StartDelayMS = 1500 })
 	m.Terminate("Ubuntu")
 	b.do("see it boot again", chromedp.WaitVisible(sel("env-stage")))
+	b.state("wsl:default", "ready")
+	if got := strings.Join(b.watched().Modes, " "); got != "mode-local mode-wsl-only" {
+		t.Errorf("the choice moved like this: %s", got)
+	}
+	b.clean()
+}
+
+// lateTopic lets everything the desktop reports on its socket arrive 700 ms
+// late, and notes which mode is shown 150 ms after the answer to the change.
+const lateTopic = `(() => {
+	const d = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage"), real = window.fetch;
+	Object.defineProperty(WebSocket.prototype, "onmessage", {...d, set(f) {
+		d.set.call(this, f && !this.url.includes("/e/") ? (e) => setTimeout(() => f(e), 700) : f);
+	}});
+	window.fetch = async (u, o) => {
+		const r = await real(u, o);
+		if (String(u).includes("mode.change")) setTimeout(() => (window.soon = document.querySelector('[data-selected="true"]')?.dataset.testid), 150);
+		return r;
+	};
+})()`
+
+// W8.3: the answer is the confirmation. The choice shows it at once, and reports
+// from before it that arrive after it do not flip it back.
+func TestChoiceShowsAtOnce(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{})
+	d := startOn(t, m, "")
+	b := open(t, d.URL)
+	b.state("local", "ready")
+	b.do("let reports come late", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: lateTopic})
+		return err
+	}))
+	b.reload()
+	b.click("open-settings")
+	b.see("mode-wsl-only")
+	b.eval(watchWords)
+	b.click("mode-wsl-only")
+	b.click("mode-confirm")
+	b.changed("wsl-only")
+	b.until("the check after the answer", `window.soon !== undefined`)
+	if got := b.eval(`window.soon`); got != "mode-wsl-only" {
+		t.Errorf("after the answer the choice shows %s", got)
+	}
 	b.state("wsl:default", "ready")
 	if got := strings.Join(b.watched().Modes, " "); got != "mode-local mode-wsl-only" {
 		t.Errorf("the choice moved like this: %s", got)
