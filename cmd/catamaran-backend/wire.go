@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
@@ -50,7 +51,12 @@ type tools struct {
 // newTools makes the registry of agents, found in the person's login environment
 // with what the desktop forwards, and the doctor that sees the same.
 func newTools(st state, log *slog.Logger, o options) (tools, error) {
-	env := loginenv.New(loginenv.Options{Forward: o.forward, Wins: o.forwardWins})
+	lo := loginenv.Options{Forward: o.forward, Wins: o.forwardWins}
+	if strings.HasPrefix(o.name, "wsl:") {
+		// wsl.exe gives every program a terminal; nobody logged in at it.
+		lo.HasTerminal = func() bool { return false }
+	}
+	env := loginenv.New(lo)
 	agents, err := agent.NewRegistry(agent.RegistryOptions{
 		Drivers: map[string]agent.Driver{"acp": acp.New(log), "codex": codex.New(log), "claude": claude.New(log)},
 		Env:     env.Env,

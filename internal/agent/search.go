@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -120,12 +121,28 @@ func lookup(program string, dirs, foreign []string) string {
 			continue
 		}
 		real, err := filepath.EvalSymlinks(found)
-		if err != nil || under(real, foreign) {
+		if err != nil || under(real, foreign) || windowsProgram(real) {
 			continue
 		}
 		return found
 	}
 	return ""
+}
+
+// windowsProgram tells a Windows program by its first bytes, wherever a drive is
+// mounted: interop would run it. On Windows every program is one.
+func windowsProgram(path string) bool {
+	if filepath.Separator == '\\' {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [2]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && string(head[:]) == "MZ"
 }
 
 var versionNumber = regexp.MustCompile(`\d+\.\d+(?:\.\d+)*(?:[-+][0-9A-Za-z.-]+)?`)

@@ -45,7 +45,7 @@ func (d *Doctor) agents(ctx context.Context, env []string, fresh bool) []api.Fin
 		all = append(all, f)
 	}
 	if real == 0 {
-		f := api.Finding{ID: "agents", Severity: api.SeverityWarning, Title: "No agent that could do work is installed here.", Why: "Only the demo agent can be used."}
+		f := api.Finding{ID: "agents", Severity: api.SeverityWarning, Title: "No agent that could do work is installed here.", Why: "Only the demo agent can be used.", Repair: "Install an agent, then run the checks again."}
 		for _, a := range agents {
 			if a.Install != "" {
 				f.Repair, f.Command = a.Install, true
@@ -258,9 +258,12 @@ var signs = map[string]struct {
 	"opencode": {true, []string{"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "XAI_API_KEY", "DEEPSEEK_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"}, []string{".local/share/opencode/auth.json", ".config/opencode/opencode.json", ".config/opencode/opencode.jsonc"}},
 	"gemini":   {true, []string{"GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"}, []string{".gemini/oauth_creds.json", ".gemini/.env", ".env"}},
 	"qwen":     {true, []string{"OPENAI_API_KEY", "DASHSCOPE_API_KEY"}, []string{".qwen/oauth_creds.json", ".qwen/.env", ".env"}},
-	"cursor":   {false, []string{"CURSOR_API_KEY"}, nil},
-	"copilot":  {false, []string{"COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"}, nil},
-	"goose":    {false, nil, []string{".config/goose/config.yaml"}},
+	// Both can keep a sign-in in the system's key store, too.
+	"codex":   {false, []string{"OPENAI_API_KEY", "CODEX_API_KEY"}, []string{".codex/auth.json"}},
+	"claude":  {false, []string{"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"}, []string{".claude/.credentials.json"}},
+	"cursor":  {false, []string{"CURSOR_API_KEY"}, nil},
+	"copilot": {false, []string{"COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"}, nil},
+	"goose":   {false, nil, []string{".config/goose/config.yaml"}},
 }
 
 func (d *Doctor) signedIn(id string, env []string) signState {

@@ -10,6 +10,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
+	"catamaran/internal/doctor/host"
 )
 
 // Doctor is the desktop's own half of the checks.
@@ -83,7 +84,9 @@ func (g *Gateway) diagnose(ctx context.Context, withLogs bool) (api.Diagnosis, a
 	}
 	wg.Wait()
 	d := api.Diagnosis{Version: g.o.Doctor.Version(), Checked: g.o.Now().UnixMilli(), Findings: own}
+	states := host.Environments(now)
 	for i, e := range now.Environments {
+		d.Findings = append(d.Findings, states[i])
 		for _, f := range reports[i].Findings {
 			f.Environment = e.ID
 			d.Findings = append(d.Findings, f)

@@ -33,6 +33,7 @@ type backend struct {
 	token  string
 	seen   []*http.Request
 	closed websocket.StatusCode
+	doctor func(api.DoctorRun) (int, any)
 	ended  chan struct{}
 }
 
@@ -50,6 +51,13 @@ func newBackend(t testing.TB, token string) *backend {
 		var a api.ProjectAdd
 		json.NewDecoder(r.Body).Decode(&a)
 		json.NewEncoder(w).Encode(api.Project{ID: "p1", Path: a.Path})
+	})
+	mux.HandleFunc("/api/call/"+api.MethodDoctorRun, func(w http.ResponseWriter, r *http.Request) {
+		var a api.DoctorRun
+		json.NewDecoder(r.Body).Decode(&a)
+		status, answer := b.doctor(a)
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(answer)
 	})
 	mux.HandleFunc("/api/stream", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "first")

@@ -148,6 +148,17 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+func TestPathKeepsWhatStartUpFilesDrop(t *testing.T) {
+	t.Parallel()
+	home := profile(t, `export PATH="/from/profile:/bin:/usr/bin"`)
+	env, warning := loginenv.New(loginenv.Options{
+		Base: []string{"HOME=" + home, "PATH=/usr/bin::/usr/lib/wsl/lib:/bin:/opt/x"}, Shell: "/bin/sh", HasTerminal: noTerminal, Timeout: 30 * time.Second,
+	}).Env(context.Background(), false)
+	if got := value(env, "PATH"); got != "/from/profile:/bin:/usr/bin:/usr/lib/wsl/lib:/opt/x" || warning != "" {
+		t.Errorf("PATH = %q, %s", got, warning)
+	}
+}
+
 func TestShellIsTold(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ shell, want string }{{"/bin/zsh", "/bin/zsh"}, {"/usr/sbin/nologin", ""}} {

@@ -6,10 +6,13 @@ package browser
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
+	stdruntime "runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +28,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A test here waits for a browser, a desktop and a distro most of the time:
+	// twice as many at once as there are processors halve the whole.
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", strconv.Itoa(2*stdruntime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	product.Clean()
 	os.Exit(code)

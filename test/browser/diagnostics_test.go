@@ -51,6 +51,7 @@ func both(t *testing.T) (*product.Desktop, *wsltest.Machine) {
 	write(t, filepath.Join(pkg, "package.json"), `{"name":"gemini-cli","engines":{"node":"^20.19.0 || >=22.12"}}`, 0o644)
 	write(t, filepath.Join(pkg, "dist", "cli.js"), "#!/usr/bin/env node\n", 0o755)
 	write(t, filepath.Join(m.Bin("Ubuntu"), "node"), "#!/bin/sh\necho v18.20.4\n", 0o755)
+	write(t, filepath.Join(m.Home("Ubuntu"), ".profile"), "export PATH=\""+m.Bin("Ubuntu")+":$PATH\"\n", 0o644)
 	m.Tool("Ubuntu", "gemini", filepath.Join(pkg, "dist", "cli.js"))
 	home := t.TempDir()
 	write(t, filepath.Join(home, "desktop", "mode.json"), `{"mode":"both","distro":"Ubuntu"}`, 0o600)
@@ -153,15 +154,7 @@ func TestExportHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	d, _ := both(t)
 	code := strings.TrimPrefix(d.URL, d.Base+"/#code=")
-	res, err := http.Post(d.Base+"/api/session", "application/json", strings.NewReader(`{"code":"`+code+`"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var session api.Session
-	if err := json.NewDecoder(res.Body).Decode(&session); err != nil || session.Token == "" {
-		t.Fatal(session, err)
-	}
-	res.Body.Close()
+	session := signIn(t, d)
 	bin := product.Bin(t)
 	run := func(args ...string) []byte {
 		t.Helper()
@@ -210,7 +203,7 @@ func TestExportHoldsNoSecret(t *testing.T) {
 	}
 	req.Body = io.NopCloser(strings.NewReader("{}"))
 	req.Header.Set("Authorization", "Bearer "+session.Token)
-	res, err = http.DefaultClient.Do(req)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,4 +273,127 @@ func TestExportHoldsNoSecret(t *testing.T) {
 	if !strings.Contains(text, "wsl:Ubuntu\n") || !strings.Contains(text, "needs ^20.19.0 || >=22.12") {
 		t.Errorf("doctor prints:\n%s", text)
 	}
+}
+
+// TestDistroShells is W3.5 and W3.6 in the whole product: each login shell of a
+// distro, with a start-up file that prints things, and who wins. The fake agent
+// tells by its version what it was given.
+func TestDistroShells(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ shell, file string }{{"bash", ".bash_profile"}, {"zsh", ".zprofile"}, {"fish", ".config/fish/config.fish"}, {"dash", ".profile"}} {
+		t.Run(c.shell, func(t *testing.T) {
+			t.Parallel()
+			shell, err := exec.LookPath(c.shell)
+			if err != nil {
+				t.Fatalf("%s is missing; `go run ./tools/check -only tools` installs it", c.shell)
+			}
+			m := wsltest.Scenario(t, wslsim.Scenario{
+				Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu", Shell: shell}}, WindowsPath: `C:\Windows\system32;C:\Users\dev\AppData\Roaming\npm`,
+			})
+			tools := filepath.Join(m.Home("Ubuntu"), "my tools")
+			write(t, filepath.Join(m.Home("Ubuntu"), c.file), "echo welcome; echo trouble >&2\nexport PATH=\""+tools+":$PATH\"; export STAYS=1; export YIELDS=1\n", 0o644)
+			write(t, filepath.Join(tools, "opencode"), "#!/bin/sh\necho \"$STAYS.$YIELDS.${NEW:-0}\"\n", 0o755)
+			home := t.TempDir()
+			write(t, filepath.Join(home, "desktop", "mode.json"), `{"mode":"both","distro":"Ubuntu"}`, 0o600)
+			write(t, filepath.Join(home, "desktop", "forward.json"), `{"variables":[{"name":"STAYS"},{"name":"YIELDS","wins":true},{"name":"NEW"},{"name":"UNSET"}]}`, 0o600)
+			d := product.StartDesktop(t, product.Options{Home: home, Env: append(m.Env(), "CATAMARAN_WSL_EXE="+m.Exe, "STAYS=2", "YIELDS=2", "NEW=2")})
+			s := signIn(t, d)
+			ready(t, d, s.Token)
+			g := diagnose(t, d, s.Token)
+			for id, want := range map[string]string{"shell": shell, "path": tools, "agent:opencode": "OpenCode 1.2.2 is " + tools} {
+				f := g[`wsl:Ubuntu/`+id]
+				if !strings.Contains(f.Title, want) {
+					t.Errorf("%s: %+v", id, f)
+				}
+			}
+			// W9.2: the Windows folders that interop puts into the PATH are not searched.
+			if f := g["wsl:Ubuntu/path"]; strings.Contains(f.Title, "/mnt/") {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+func signIn(t *testing.T, d *product.Desktop) api.Session {
+	t.Helper()
+	res, err := http.Post(d.Base+"/api/session", "application/json", strings.NewReader(`{"code":"`+strings.TrimPrefix(d.URL, d.Base+"/#code=")+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var s api.Session
+	if err := json.NewDecoder(res.Body).Decode(&s); err != nil || s.Token == "" {
+		t.Fatal(res.Status, err)
+	}
+	return s
+}
+
+func diagnose(t *testing.T, d *product.Desktop, token string) map[string]api.Finding {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.Base+"/api/call/"+api.MethodDiagnose, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var g api.Diagnosis
+	if err := json.NewDecoder(res.Body).Decode(&g); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res.Status, err)
+	}
+	all := map[string]api.Finding{}
+	for _, f := range g.Findings {
+		all[f.Environment+"/"+f.ID] = f
+	}
+	return all
+}
+
+// TestOpenIn is W2.5 as far as this system goes: a native folder reaches the
+// program, a distro's is refused with a reason, a file is never opened.
+func TestOpenIn(t *testing.T) {
+	t.Parallel()
+	repo := product.GitRepo(t, t.TempDir())
+	bin := t.TempDir()
+	told := filepath.Join(t.TempDir(), "told")
+	for _, name := range []string{"xdg-open", "code"} {
+		write(t, filepath.Join(bin, name), "#!/bin/sh\nprintf '%s|%s\\n' \"${0##*/}\" \"$*\" >>"+told+"\n", 0o755)
+	}
+	d := product.StartDesktop(t, product.Options{Env: []string{"PATH=" + bin + ":" + os.Getenv("PATH")}})
+	b := open(t, d.URL)
+	b.see("env-group-local")
+	b.addProject(repo)
+	b.newThread()
+	b.see("project-menu")
+	for _, id := range []string{"folder", "vscode"} {
+		b.click("project-menu")
+		b.click("open-in-" + id)
+		b.gone("open-in-" + id)
+	}
+	b.click("project-menu")
+	b.look("open-in")
+	token := b.eval(`sessionStorage.getItem("catamaran.token")`)
+	for path, want := range map[string]int{repo: 200, filepath.Join(repo, "README.md"): 404, "relative": 400} {
+		body, _ := json.Marshal(api.OpenIn{Environment: "local", Path: path, Target: "folder"})
+		req, err := http.NewRequest(http.MethodPost, d.Base+"/api/call/"+api.MethodOpenIn, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if (want == 200) != (res.StatusCode == 200) {
+			t.Errorf("%s: %s", path, res.Status)
+		}
+	}
+	text, err := os.ReadFile(told)
+	if err != nil || !strings.Contains(string(text), "xdg-open|"+repo+"\n") || !strings.Contains(string(text), "code|"+repo+"\n") || strings.Contains(string(text), "README") {
+		t.Errorf("%s %v", text, err)
+	}
+	b.clean()
 }

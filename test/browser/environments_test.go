@@ -40,12 +40,6 @@ func startOn(t *testing.T, m *wsltest.Machine, home string) *product.Desktop {
 	return product.StartDesktop(t, product.Options{Home: home, Env: []string{"CATAMARAN_WSL_EXE=" + m.Exe}})
 }
 
-func (b *tab) pickDistro(name string) {
-	b.t.Helper()
-	b.see("distro-select")
-	b.do("choose the distro", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); })()`, css("distro-select"), name)))
-}
-
 // state waits until an environment's group in the sidebar is in a state.
 func (b *tab) state(id, state string) {
 	b.t.Helper()
@@ -343,7 +337,7 @@ func TestStagedDistroAndFacts(t *testing.T) {
 		t.Errorf("all distros: %s", got)
 	}
 	b.look("settings-all-distros")
-	b.pickDistro("Debian")
+	b.chooseDistro("Debian")
 	b.until("the choice shows", fmt.Sprintf(`document.querySelector('%s').value === "Debian"`, css("distro-select")))
 	if n := b.count("mode-dialog"); n != "0" || m.Running("Debian") || m.Running("Ubuntu") {
 		t.Error("a staged choice had an effect")

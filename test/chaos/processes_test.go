@@ -97,10 +97,15 @@ func (w *world) of(role string) []process {
 	return slices.DeleteFunc(w.processes(), func(p process) bool { return p.role != role })
 }
 
-// databases maps each database to the processes that have it open.
+// databases maps each database to the processes that have it open. A child that a
+// backend has just forked, to become an agent, still looks like it and does not count.
 func (w *world) databases() map[string][]int {
 	open := map[string][]int{}
-	for _, p := range w.of("backend") {
+	all := w.of("backend")
+	for _, p := range all {
+		if slices.ContainsFunc(all, func(q process) bool { return q.pid == p.parent }) {
+			continue
+		}
 		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.pid))
 		seen := map[string]bool{}
 		for _, fd := range fds {

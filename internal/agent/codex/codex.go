@@ -13,8 +13,12 @@
 //   - Codex asks by calls of its own; those it offers availableDecisions for take
 //     no other answer. serverRequest/resolved says that it waits no longer.
 //   - Error -32001 means that it is overloaded and nothing was done.
-//   - A new thread with a sandbox that may write marks the project as trusted in
-//     the user's config.toml. The user is told when that happened.
+//   - A new thread with a sandbox that may write marks a Git repository as trusted
+//     in the user's config.toml. The user is told when that happened.
+//   - With policy untrusted, an approved command still runs in the sandbox unless
+//     the model asked to leave it. In the read-only one, a command that writes is run
+//     again outside of it only when it fails at once; one that writes after a second
+//     fails although it was approved.
 //
 // Invariants: decoding is lenient; a call that asks a person something is never
 // dropped, whatever its shape; notifications of other threads (sub-agents) are

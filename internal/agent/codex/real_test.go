@@ -169,6 +169,11 @@ func TestCodexModeAfterResume(t *testing.T) {
 		if n := len(s.Approvals()); n != c.asked {
 			t.Errorf("%s: %d approvals; want %d", c.mode, n, c.asked)
 		}
+		for id, tool := range s.Tools() {
+			if tool.Status != api.ToolCompleted {
+				t.Errorf("%s: tool %s is %s", c.mode, id, tool.Status)
+			}
+		}
 		for _, e := range s.Events() {
 			if e.Kind == agent.KindUsage && i > 0 && e.Usage.InputTokens > 3*1200 {
 				t.Errorf("%s: usage %+v is not the turn's", c.mode, *e.Usage)

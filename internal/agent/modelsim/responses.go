@@ -1,6 +1,7 @@
 package modelsim
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,10 +10,9 @@ import (
 	"strings"
 )
 
-// escalation heads what Codex tells the model where a command may ask to leave the
-// sandbox (policy on-request). With another policy such a command is refused, or
-// asked about anyway (observed with 0.169).
-const escalation = "# Escalation Requests"
+// neverAsks is what Codex tells the model where nothing may be asked (policy never);
+// a command that asks to leave the sandbox is refused then (seen with 0.169).
+const neverAsks = "Approval policy is currently never"
 
 // responses is OpenAI's Responses API, always streamed, as Codex uses it: a command
 // by exec_command, an edit by the freeform tool apply_patch. Where the request
@@ -59,7 +59,9 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 		tools = append(tools, t.Name)
 	}
 	n := s.calls.Add(1)
-	st := s.nextResponse(prompt, results, output, tools, strings.Contains(string(body), escalation))
+	// A resumed thread has the instructions of every mode it was in; the last ones count.
+	rules := string(body[max(0, bytes.LastIndex(body, []byte("<permissions instructions>"))):])
+	st := s.nextResponse(prompt, results, output, tools, !strings.Contains(rules, neverAsks))
 	s.Log("modelsim: responses, %d results, tools %v: %q %v", results, tools, st.text, st.call)
 
 	send := events(w)

@@ -45,15 +45,23 @@ func endOf(err error) int {
 
 // PeerMain is the peer as a program on standard input and output: call it first
 // in a main and give the result to os.Exit. args may hold noise=<text>, printed
-// before the hello.
+// before the hello, and lost=<duration>, after which a silent owner is lost.
 func PeerMain(args []string) int {
+	after := lost
 	for _, arg := range args {
+		if d, ok := strings.CutPrefix(arg, "lost="); ok {
+			var err error
+			if after, err = time.ParseDuration(d); err != nil {
+				fmt.Fprintln(os.Stderr, "linktest peer:", err)
+				return EndOther
+			}
+		}
 		if noise, ok := strings.CutPrefix(arg, "noise="); ok {
 			io.WriteString(os.Stdout, noise)
 		}
 	}
 	r, w := link.Stdio()
-	end, err := serve(r, w, acts{die: func() { os.Exit(9) }, stray: func() {
+	end, err := serve(r, w, acts{lost: after, die: func() { os.Exit(9) }, stray: func() {
 		fmt.Println("a stray print")
 		fmt.Fprintln(os.Stderr, "a message")
 	}})
@@ -66,12 +74,15 @@ func PeerMain(args []string) int {
 // Peer plays the peer on a pipe until its session is over and returns one of
 // the End values.
 func Peer(r io.ReadCloser, w io.WriteCloser) int {
-	end, _ := serve(r, w, acts{die: func() { w.Close(); r.Close() }, stray: func() {}})
+	end, _ := serve(r, w, acts{lost: lost, die: func() { w.Close(); r.Close() }, stray: func() {}})
 	return end
 }
 
 // acts are what a peer in a process of its own does otherwise.
-type acts struct{ die, stray func() }
+type acts struct {
+	die, stray func()
+	lost       time.Duration
+}
 
 // serve answers streams. A stream begins with a line that names what it is for:
 //
@@ -91,7 +102,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, act acts) (int, error) {
 	} else if err != nil {
 		return endOf(err), err
 	}
-	s, err := link.Accept(r, w, hello, link.Options{Heartbeat: heartbeat, Lost: lost})
+	s, err := link.Accept(r, w, hello, link.Options{Heartbeat: heartbeat, Lost: act.lost})
 	if err != nil {
 		return endOf(err), err
 	}
