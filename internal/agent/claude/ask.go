@@ -180,10 +180,10 @@ func (s *session) tool(m jsonl.Message, f map[string]json.RawMessage) {
 	name, input := lenient.Text(f["tool_name"]), f["input"]
 	use := lenient.Text(f["tool_use_id"])
 	s.sinkMu.Lock()
-	s.emitLocked(s.t.asked(use, name, input)...)
+	s.emitLocked(s.t.use(use, name, input)...)
 	plan := s.t.plan(use, input)
 	s.sinkMu.Unlock()
-	card := question{raw: nil}
+	card := question{}
 	if use != "" {
 		card.toolID = toolID(use)
 	}
@@ -313,10 +313,10 @@ func choices(q map[string]json.RawMessage) ([]api.ApprovalOption, map[string]str
 	var options []api.ApprovalOption
 	says := map[string]string{}
 	var labels []string
-	add := func(name, says1 string) {
+	add := func(name, meaning string) {
 		id := fmt.Sprintf("answer-%d", len(options)+1)
 		options = append(options, api.ApprovalOption{ID: id, Name: name, Kind: "answer"})
-		says[id] = says1
+		says[id] = meaning
 	}
 	for _, raw := range lenient.List(q["options"]) {
 		label := lenient.Or(lenient.Text(lenient.Fields(raw)["label"]), lenient.Text(raw))

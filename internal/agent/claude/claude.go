@@ -92,7 +92,7 @@ func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, 
 		switch {
 		case err == nil:
 			return s, nil
-		case ended && l.mode == bypassMode && strings.Contains(err.Details, "skip-permissions"):
+		case ended && l.mode == bypassMode && refusedMode(err.Details):
 			l.mode = modes[api.PermissionSupervised]
 		case ended && l.resume != "" && forgotten(err.Details):
 			d.log.Info("agent does not know the session any more", "agent", o.Agent.ID)
@@ -101,6 +101,13 @@ func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, 
 			return nil, err
 		}
 	}
+}
+
+// refusedMode recognises what Claude Code writes on stderr when it may not go
+// without permissions.
+func refusedMode(stderr string) bool {
+	stderr = strings.ToLower(stderr)
+	return strings.Contains(stderr, "skip-permissions") || strings.Contains(stderr, "bypass")
 }
 
 // forgotten recognises what Claude Code writes on stderr when it cannot resume.

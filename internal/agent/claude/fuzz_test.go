@@ -42,7 +42,7 @@ func FuzzMessages(f *testing.F) {
 			}
 			var request map[string]json.RawMessage
 			if json.Unmarshal(in.Params, &request) == nil {
-				events = append(events, tr.asked("id", "Write", request["input"])...)
+				events = append(events, tr.use("id", "Write", request["input"])...)
 				tr.plan("id", request["input"])
 				if p, label := suggestions(request["permission_suggestions"]); label == "" || len(p) > 0 && p[0] == nil {
 					t.Errorf("suggestions = %v, %q", p, label)

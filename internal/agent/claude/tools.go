@@ -118,15 +118,12 @@ func (t *translator) use(id, name string, input json.RawMessage) []agent.Event {
 		return nil
 	}
 	u := describe(s.name, input)
-	if fresh {
-		u.Status = api.ToolPending
+	// The agent does not tell when a call begins to run; what it waits for is asked.
+	u.Status = api.ToolPending
+	if s.known {
+		u.Status = api.ToolRunning
 	}
 	return []agent.Event{{Kind: agent.KindTool, ID: toolID(id), Tool: u}}
-}
-
-// asked makes the tool call of a request for permission known.
-func (t *translator) asked(id, name string, input json.RawMessage) []agent.Event {
-	return t.use(id, name, input)
 }
 
 // plan finds the plan that ExitPlanMode is about: in the request, or in the call. The

@@ -1,7 +1,8 @@
 // Package jsonl is one end of a JSON-RPC conversation of one message a line, as
 // coding agents speak it on their standard streams: ACP with the "jsonrpc"
-// member, Codex without, others in words of their own (Dialect). Both ends may call. It knows no protocol's methods,
-// starts no process and logs nothing; the drivers and the demo agent use it.
+// member, Codex without, others in words of their own (Dialect). Both ends may
+// call. It knows no protocol's methods, starts no process and logs nothing; the
+// drivers and the demo agent use it.
 //
 // Invariants: messages reach the handler one at a time in the order they were
 // sent, and the answer to a call is delivered only after everything before it

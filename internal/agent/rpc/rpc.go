@@ -1,7 +1,7 @@
 // Package rpc is what drivers of agents that speak JSON-RPC, or a dialect of it,
-// on their standard streams share: one agent process with its connection, the errors its failures
-// become for people, and the questions it waits on (Questions). It knows no
-// protocol's methods; the drivers embed it.
+// on their standard streams share: one agent process with its connection, the
+// errors its failures become for people, and the questions it waits on
+// (Questions). It knows no protocol's methods; the drivers embed it.
 //
 // Invariants: the process runs under a guard and is gone, with everything it
 // started, when Close returns nil; an agent whose streams have ended or that
