@@ -135,11 +135,7 @@ func TestPresetsAreComplete(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{DemoID: true}
 	for _, p := range Presets() {
-<<<<<<< HEAD
-		if seen[p.ID] || p.Name == "" || !slices.Contains([]string{"acp", "codex", "claude"}, p.Driver) || p.Program == "" || p.Driver != "claude" && len(p.Args) == 0 || len(p.VersionArgs) == 0 || p.Install == "" || p.SignIn == "" {
-=======
 		if seen[p.ID] || p.Name == "" || !slices.Contains([]string{"acp", "codex", "claude"}, p.Driver) || p.Program == "" || len(p.Args) == 0 && p.Driver != "claude" || len(p.VersionArgs) == 0 || p.Install == "" || p.SignIn == "" {
->>>>>>> claude
 			t.Errorf("preset %+v", p)
 		}
 		seen[p.ID] = true
