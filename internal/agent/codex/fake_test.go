@@ -56,6 +56,8 @@ func (f *fakeCodex) end(status, more string) {
 func fake(role string) int {
 	f := &fakeCodex{Fake: agenttest.NewFake(), thread: "t1", tries: map[string]int{}}
 	switch role {
+	case "works":
+		return works(f)
 	case "dead":
 		fmt.Fprintln(os.Stderr, "fake: the configuration is on fire")
 		return 3
