@@ -23,6 +23,7 @@ var benchmarks = []benchmark{
 	{"calls", benchCalls},
 	{"link", benchLink},
 	{"modes", benchModes},
+	{"page", benchPage},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
@@ -76,29 +77,38 @@ func (d *door) post(path string, in, out any) error {
 	return json.Unmarshal(b, out)
 }
 
-// desktop starts `catamaran --no-window` and signs in.
-func desktop(ctx context.Context, s *setup, home string, env ...string) (*door, func(), error) {
+// startDesktop starts `catamaran --no-window` and waits for its line.
+func startDesktop(ctx context.Context, s *setup, home string, env ...string) (api.Launch, func(), error) {
+	var l api.Launch
 	cmd := exec.CommandContext(ctx, s.program("catamaran"), "--no-window", "--owner-stdin")
 	cmd.Env = append(append(os.Environ(), "CATAMARAN_HOME="+home), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, nil, err
+		return l, nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, nil, err
+		return l, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, nil, err
+		return l, nil, err
 	}
 	stop := func() { in.Close(); _ = cmd.Wait() }
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	var l api.Launch
 	if err == nil {
 		err = json.Unmarshal(line, &l)
 	}
 	if err != nil {
 		stop()
+		return l, nil, err
+	}
+	return l, stop, nil
+}
+
+// desktop starts the desktop and signs in.
+func desktop(ctx context.Context, s *setup, home string, env ...string) (*door, func(), error) {
+	l, stop, err := startDesktop(ctx, s, home, env...)
+	if err != nil {
 		return nil, nil, err
 	}
 	d, err := signIn(l.URL)

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"catamaran/internal/api"
+
+	"github.com/chromedp/chromedp"
+)
+
+// changed clicks its way through a mode change and tells the milliseconds from the confirming click until the dialog has closed.
+const changed = `(async (mode) => {
+	const find = (id) => document.querySelector('[data-testid="' + id + '"]');
+	const until = async (f, bound = 20000) => {
+		for (const end = performance.now() + bound; performance.now() < end;) {
+			const found = f();
+			if (found) return found;
+			await new Promise(requestAnimationFrame);
+		}
+		throw new Error("nothing came of " + f);
+	};
+	if (!find("mode-" + mode)) (await until(() => find("open-settings"))).click();
+	(await until(() => find("mode-" + mode))).click();
+	const confirm = await until(() => find("mode-confirm"));
+	const begun = performance.now();
+	confirm.click();
+	await until(() => !find("mode-dialog") && find("mode-" + mode)?.dataset.selected === "true", 30000);
+	return performance.now() - begun;
+})(%q)`
+
+// painted tells when the page first painted and when it was usable, in milliseconds since the navigation began.
+const painted = `(async () => {
+	const usable = () => document.querySelector('[data-testid="add-project"]');
+	while (!usable()) await new Promise(requestAnimationFrame);
+	const now = performance.now();
+	return [performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? now, now];
+})()`
+
+// benchPage drives Chromium through the first load and the mode change.
+func benchPage(ctx context.Context, s *setup) ([]row, error) {
+	program, err := exec.LookPath("chromium")
+	if err != nil {
+		return nil, fmt.Errorf("chromium is missing; `go run ./tools/check -only tools` installs it: %w", err)
+	}
+	var paint, usable, there, back sample
+	for i := range s.runs(8) {
+		err := func() error {
+			scenario := filepath.Join(s.tmp, fmt.Sprintf("page%d", i))
+			if out, err := exec.CommandContext(ctx, s.program("wslsim"), "wslsim-init", scenario).CombinedOutput(); err != nil {
+				return fmt.Errorf("make a scenario: %w: %s", err, out)
+			}
+			exe := filepath.Join(scenario, "wsl.exe")
+			l, stop, err := startDesktop(ctx, s, filepath.Join(s.tmp, fmt.Sprintf("pagehome%d", i)), "CATAMARAN_WSL_EXE="+exe)
+			if err != nil {
+				return err
+			}
+			defer exec.Command(exe, "--shutdown").Run()
+			defer stop()
+			alloc, endAlloc := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
+				chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless,
+				chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+				chromedp.UserDataDir(filepath.Join(s.tmp, fmt.Sprintf("profile%d", i))))...)
+			defer endAlloc()
+			tab, endTab := chromedp.NewContext(alloc)
+			defer endTab()
+			defer chromedp.Cancel(tab)
+			if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
+				return err
+			}
+			run, cancel := context.WithTimeout(tab, time.Minute)
+			defer cancel()
+			if err := chromedp.Do(run, chromedp.Navigate(l.URL)); err != nil {
+				return err
+			}
+			times, err := chromedp.Run(run, chromedp.Evaluate[[]float64](painted, chromedp.EvalAwaitPromise))
+			if err != nil {
+				return fmt.Errorf("first load: %w", err)
+			}
+			paint, usable = append(paint, times[0]), append(usable, times[1])
+			for _, step := range []struct {
+				mode api.Mode
+				out  *sample
+			}{{api.ModeWSLOnly, nil}, {api.ModeLocal, nil}, {api.ModeWSLOnly, &there}, {api.ModeLocal, &back}} {
+				took, err := chromedp.Run(run, chromedp.Evaluate[float64](fmt.Sprintf(changed, step.mode), chromedp.EvalAwaitPromise))
+				if err != nil {
+					return fmt.Errorf("change to %s: %w", step.mode, err)
+				}
+				if step.out != nil {
+					*step.out = append(*step.out, took)
+				}
+			}
+			return nil
+		}()
+		if err != nil {
+			return nil, err
+		}
+	}
+	a := paint.row("page: first paint, cold profile", "ms")
+	a.Budget, a.Peer = "< 200 ms", "256-364 ms"
+	b := usable.row("page: usable, cold profile", "ms")
+	b.Budget, b.Peer = "< 400 ms", "1,268-1,373 ms"
+	c := there.row("mode change local to wsl-only in the page (simulator, warm), click to dialog closed", "ms")
+	c.Budget, c.Peer = "< 1 s", "up to 30 s"
+	d := back.row("mode change wsl-only to local in the page, click to dialog closed", "ms")
+	d.Budget = "< 1 s"
+	return []row{a, b, c, d}, nil
+}
