@@ -51,3 +51,16 @@ windows: web carried ## the Windows programs, amd64 and arm64
 clean: ## remove what was built
 	rm -rf bin out web/node_modules bench/out
 	find web/dist -mindepth 1 ! -name .keep -delete
+
+bench: build ## side-by-side benchmarks: one table, and JSON in bench/out/
+	$(GO) run ./tools/agents install
+	CGO_ENABLED=0 $(GO) build -o bin/bench ./bench
+	./bin/bench
+
+screenshots: web ## pictures of the main states, light and dark, wide and narrow, into out/screenshots
+	mkdir -p out/screenshots
+	CATAMARAN_SCREENSHOTS="$(CURDIR)/out/screenshots" $(GO) test -count=1 ./test/browser
+
+test-agents: ## the drivers against real agents from npm and a model on loopback
+	$(GO) run ./tools/agents install
+	$(GO) run ./tools/check -only go -tags realagents -packages ./internal/agent/...

@@ -79,17 +79,18 @@ func openCode() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, p := range []string{
-		filepath.Join(cache, "catamaran-agents", "bin", "opencode"),
-		filepath.Join(cache, "catamaran-agents", "node_modules", ".bin", "opencode"),
-		filepath.Join(cache, "catamaran-agents", "opencode", "node_modules", ".bin", "opencode"),
-	} {
-		if _, err := os.Stat(p); err == nil {
-			return p, nil
-		}
+	found, err := filepath.Glob(filepath.Join(cache, "catamaran-agents", "opencode-ai@*", "node_modules", ".bin", "opencode"))
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		return found[len(found)-1], nil
 	}
 	return "", errors.New("OpenCode is not installed; run: go run ./tools/agents install")
 }
+
+// quick gives up on an answer: a port may accept before its handler is attached, and swallow the request.
+var quick = &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // startOpenCode starts OpenCode's server offline in a home of its own.
 func startOpenCode(ctx context.Context, s *setup, program string) (*server, error) {
@@ -114,7 +115,7 @@ func startOpenCode(ctx context.Context, s *setup, program string) (*server, erro
 	}
 	deadline := time.Now().Add(60 * time.Second)
 	for {
-		res, err := http.Get(srv.url + "/config")
+		res, err := quick.Get(srv.url + "/config")
 		if err == nil {
 			res.Body.Close()
 			srv.first = time.Since(start)

@@ -18,7 +18,6 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -61,6 +60,9 @@ func (s *setup) runs(full int) int {
 }
 
 func main() {
+	if role() {
+		return
+	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
 	only := flag.String("only", ".", "benchmarks whose name matches")
 	flag.Parse()
@@ -181,5 +183,3 @@ func (s sample) row(what, unit string) row {
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-func lines(b []byte) []string { return strings.Split(strings.TrimSpace(string(b)), "\n") }

@@ -78,7 +78,9 @@ type options struct {
 	logLevel string
 	codeLife time.Duration
 	forward  map[string]string // variables for agents
-	handler  func(*server.Server) http.Handler
+	// forwardWins names those that replace the environment's own.
+	forwardWins []string
+	handler     func(*server.Server) http.Handler
 }
 
 // newBackend wires a backend and starts nothing.
@@ -90,22 +92,22 @@ func newBackend(st state, o options) (*backend, error) {
 	}
 	// Libraries and auth.WriteError log here too; stderr is for what ends the program.
 	slog.SetDefault(b.log)
-	agents, err := newAgents(b.log, o.forward)
+	t, err := newTools(st, b.log, o)
 	if err != nil {
 		return nil, err
 	}
 	b.engine, err = engine.New(engine.Options{
-		DataDir: st.dir, Log: b.log, Agents: agents, Checkpoints: checkpoint.New(), Git: gitState,
+		DataDir: st.dir, Log: b.log, Agents: t.agents, Checkpoints: checkpoint.New(), Git: gitState,
 		Phase: func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.server, err = server.New(server.Options{
-		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log,
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Distro: os.Getenv("WSL_DISTRO_NAME"),
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
-			Home: st.userHome, Started: started.UnixMilli(), PID: os.Getpid(),
+			Home: st.userHome, Data: st.dir, Started: started.UnixMilli(), PID: os.Getpid(),
 		},
 	})
 	if err != nil {

@@ -60,7 +60,7 @@ func serveStdio() int {
 		return refuse(in, out, hello, got.err)
 	}
 	b, err := newBackend(got.state, options{
-		name: env.Environment, logLevel: env.LogLevel, forward: env.Env,
+		name: env.Environment, logLevel: env.LogLevel, forward: env.Env, forwardWins: env.EnvWins,
 		handler: func(s *server.Server) http.Handler { return s },
 	})
 	if err != nil {

@@ -6,10 +6,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
+	"catamaran/internal/agent/claude"
+	"catamaran/internal/agent/codex"
 	"catamaran/internal/agent/demoagent"
+	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
 	"catamaran/internal/git"
 	"catamaran/internal/logfile"
@@ -23,7 +28,7 @@ func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Clo
 		level = own
 	}
 	least, levelErr := logfile.Level(level)
-	f, err := logfile.Open(filepath.Join(dir, "logs", "backend.log"), logfile.Options{Level: least})
+	f, err := logfile.Open(logPath(dir), logfile.Options{Level: least})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -37,16 +42,38 @@ func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Clo
 	return log, f, nil
 }
 
-// newAgents makes the registry of agents: found in the person's login
-// environment, with what the desktop forwards where that has none of the name.
-func newAgents(log *slog.Logger, forward map[string]string) (engine.Agents, error) {
-	env := loginenv.New(loginenv.Options{Forward: forward})
-	return agent.NewRegistry(agent.RegistryOptions{
-		Drivers: map[string]agent.Driver{"acp": acp.New(log)},
+// tools are what looks at the environment: its agents and its doctor.
+type tools struct {
+	agents engine.Agents
+	doctor *doctor.Doctor
+}
+
+// newTools makes the registry of agents, found in the person's login environment
+// with what the desktop forwards, and the doctor that sees the same.
+func newTools(st state, log *slog.Logger, o options) (tools, error) {
+	lo := loginenv.Options{Forward: o.forward, Wins: o.forwardWins}
+	if strings.HasPrefix(o.name, "wsl:") {
+		// wsl.exe gives every program a terminal; nobody logged in at it.
+		lo.HasTerminal = func() bool { return false }
+	}
+	env := loginenv.New(lo)
+	agents, err := agent.NewRegistry(agent.RegistryOptions{
+		Drivers: map[string]agent.Driver{"acp": acp.New(log), "codex": codex.New(log), "claude": claude.New(log)},
 		Env:     env.Env,
 		Log:     log,
 	})
+	if err != nil {
+		return tools{}, err
+	}
+	d, err := doctor.New(doctor.Options{
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Home: st.userHome, StateDir: st.dir,
+		Env: env.Env, Shell: env.Shell, Dirs: agent.SearchDirs, Agents: agents.List,
+		Log: logPath(st.dir), Redact: logfile.Redact,
+	})
+	return tools{agents, d}, err
 }
+
+func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }
 
 func gitState(ctx context.Context, dir string) (isRepo bool, branch string) {
 	r, err := git.Open(ctx, dir)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"catamaran/internal/auth"
 	"catamaran/internal/build"
 	"catamaran/internal/gateway"
+	"catamaran/internal/logfile"
 	"catamaran/internal/proc"
 	"catamaran/internal/shell"
 	"catamaran/web"
@@ -108,7 +110,8 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the desktop's identity: %w", err)
 	}
-	pool, err := t.pool(pl, logs)
+	desk := t.newDesk(pl, logs)
+	pool, err := t.pool(pl, logs, desk)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +120,7 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	o := gateway.Options{
 		StateDir: t.desktop, Identity: identity, Backends: pool, Environments: pool, Modes: pool,
 		Assets: web.Handler(), Version: build.Version, Log: logs.log,
+		Doctor: desk, Forward: desk.forward, Opener: desk,
 	}
 	if !c.NoWindow {
 		o.Activate = d.showWindow
@@ -135,8 +139,17 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 			return p
 		},
 	})
-	d.windows = shell.NewWindows(ways, d.gateway.LaunchURL, quit, logs.log)
+	d.windows = shell.NewWindows(ways, d.launchURL, quit, logs.log)
 	return d, nil
+}
+
+// launchURL is for programs, whose complaints may quote it and are logged.
+func (d *desktop) launchURL() string {
+	u := d.gateway.LaunchURL()
+	if _, code, ok := strings.Cut(u, "#code="); ok {
+		logfile.Secret(code)
+	}
+	return u
 }
 
 // showWindow is for a second start, which prints an address in any case.

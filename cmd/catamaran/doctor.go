@@ -5,172 +5,117 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"catamaran/internal/api"
-	"catamaran/internal/proc"
+	"catamaran/internal/doctor"
+	"catamaran/internal/doctor/host"
 	"catamaran/internal/shell"
-	"catamaran/internal/stage"
 )
 
-// checkWait bounds each check of the doctor.
-const checkWait = 10 * time.Second
+// checkWait bounds all checks together, the backends' included.
+const checkWait = 75 * time.Second
 
 type doctorCommand struct {
-	JSON bool `name:"json" help:"Print one JSON document."`
+	JSON   bool   `name:"json" help:"Print one JSON document."`
+	Export string `placeholder:"FILE" help:"Write a zip for a report about a problem: findings, states, versions, settings and logs, without secrets."`
 }
 
-// Run makes every check; it fails when one of them found a problem.
+// Run makes every check; it fails when one of them found an error.
 func (c *doctorCommand) Run(t *terminal) error {
-	d := api.Diagnosis{Version: versionInfo()}
 	pl, err := findPlaces()
 	if err != nil {
 		return err
 	}
-	for _, check := range []func(context.Context) []api.Finding{
-		t.checkState, t.checkRunning,
-		func(context.Context) []api.Finding { return checkBackend(pl) },
-		checkGit,
-		func(ctx context.Context) []api.Finding { return checkWSL(ctx, pl) },
-	} {
-		ctx, cancel := context.WithTimeout(t.ctx, checkWait)
-		d.Findings = append(d.Findings, check(ctx)...)
-		cancel()
+	ctx, cancel := context.WithTimeout(t.ctx, checkWait)
+	defer cancel()
+	desk := t.newDesk(pl, discardLogs())
+	if c.Export != "" {
+		return c.export(ctx, t, desk)
 	}
-	problem := false
-	for _, f := range d.Findings {
-		problem = problem || f.Status == api.FindingProblem
+	d, err := t.diagnose(ctx, desk)
+	if err != nil {
+		return err
+	}
+	if !checked(d, "git") {
+		d.Findings = append(d.Findings, doctor.CheckGit(ctx, nil, runtime.GOOS))
 	}
 	if c.JSON {
 		err = t.print(d)
 	} else {
-		for _, f := range d.Findings {
-			fmt.Fprintf(t.out, "%-8s %s\n", f.Status, f.What)
-			for _, more := range []string{f.Why, f.Repair} {
-				if more != "" {
-					fmt.Fprintf(t.out, "         %s\n", more)
-				}
-			}
-		}
+		err = c.show(t, d)
 	}
-	if err == nil && problem {
+	if err == nil && host.Failed(d.Findings) {
 		err = errQuiet
 	}
 	return err
 }
 
-// checkState writes and removes a file in the state folder.
-func (t *terminal) checkState(context.Context) []api.Finding {
-	f := api.Finding{ID: "state-folder", Status: api.FindingOK, What: "State is kept in " + t.state + "."}
-	err := os.MkdirAll(t.desktop, 0o700)
-	if err == nil {
-		var tmp *os.File
-		if tmp, err = os.CreateTemp(t.desktop, ".doctor-*"); err == nil {
-			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+// checked tells whether this computer's own system was looked at for id.
+func checked(d api.Diagnosis, id string) bool {
+	for _, f := range d.Findings {
+		if f.ID == id && (f.Environment == "" || f.Environment == "local") {
+			return true
 		}
 	}
-	if err != nil {
-		f.Status, f.What = api.FindingProblem, fmt.Sprintf("The state folder %s cannot be written: %v.", t.state, err)
-		f.Why = "Threads, settings and logs are kept there."
-		f.Repair = "Make it writable, or set CATAMARAN_HOME to a folder that is."
-	}
-	return []api.Finding{f}
+	return false
 }
 
-func (t *terminal) checkRunning(ctx context.Context) []api.Finding {
-	var now api.Environments
-	err := shell.NewClient(t.desktop).Call(ctx, api.MethodEnvironments, api.Empty{}, &now)
-	if errors.Is(err, shell.ErrNotRunning) {
-		return []api.Finding{{ID: "desktop", Status: api.FindingOK, What: "Catamaran is not running."}}
-	}
-	if err != nil {
-		return []api.Finding{{
-			ID: "desktop", Status: api.FindingProblem, What: fmt.Sprintf("Catamaran runs but does not answer: %v.", err),
-			Why: "Terminal commands and a second start go through it.", Repair: "End it and start it again; catamaran logs has more.",
-		}}
-	}
-	all := []api.Finding{{ID: "desktop", Status: api.FindingOK, What: "Catamaran is running, mode " + describe(now.Config) + "."}}
-	for _, e := range now.Environments {
-		f := api.Finding{ID: "environment:" + e.ID, Status: api.FindingOK, What: fmt.Sprintf("%s is %s.", e.Name, e.State)}
-		if e.State == api.EnvFailed || e.State == api.EnvBackoff {
-			f.Status, f.Repair = api.FindingProblem, "Run: catamaran env start "+e.ID
-			if e.Error != nil {
-				f.Why = e.Error.Message
-				if e.Error.Hint != "" {
-					f.Repair = e.Error.Hint
-				}
+func (c *doctorCommand) show(t *terminal, d api.Diagnosis) error {
+	var b strings.Builder
+	environment := ""
+	for _, f := range d.Findings {
+		if f.Environment != environment {
+			environment = f.Environment
+			name := environment
+			if name == "" {
+				name = "this computer"
 			}
+			fmt.Fprintf(&b, "\n%s\n", name)
 		}
-		all = append(all, f)
-	}
-	return all
-}
-
-func checkBackend(pl places) []api.Finding {
-	f := api.Finding{ID: "backend", Status: api.FindingOK, What: "The backend is " + pl.backend + "."}
-	if _, err := proc.LookPath(pl.backend, ""); err != nil {
-		f.Status, f.What = api.FindingProblem, fmt.Sprintf("The backend %s cannot be run: %v.", pl.backend, err)
-		f.Why, f.Repair = "Nothing works on this computer's own system without it.", "Install Catamaran again."
-	}
-	return []api.Finding{f}
-}
-
-// The oldest Git whose commands and options we rely on (A4.1).
-const gitMajor, gitMinor = 2, 34
-
-func checkGit(ctx context.Context) []api.Finding {
-	f := api.Finding{ID: "git", Status: api.FindingWarning, Why: "Without it projects have no checkpoints and no diffs.",
-		Repair: fmt.Sprintf("Install Git %d.%d or newer: https://git-scm.com/downloads", gitMajor, gitMinor)}
-	res, err := proc.Run(ctx, proc.Spec{Name: "git", Path: "git", Args: []string{"--version"}}, nil, 4<<10)
-	if err != nil || res.ExitCode != 0 {
-		f.What = "Git was not found on this computer's own system."
-		return []api.Finding{f}
-	}
-	version := strings.TrimPrefix(strings.TrimSpace(string(res.Stdout)), "git version ")
-	f.What = "Git is " + version + "."
-	if gitEnough(version) {
-		f.Status, f.Why, f.Repair = api.FindingOK, "", ""
-	}
-	return []api.Finding{f}
-}
-
-// gitEnough reads "2.39.5", "2.39.5 (Apple Git-154)", "2.47.0.windows.2".
-func gitEnough(version string) bool {
-	parts := strings.SplitN(version, ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	major, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(parts[1])
-	if err1 != nil || err2 != nil {
-		return false
-	}
-	return major > gitMajor || major == gitMajor && minor >= gitMinor
-}
-
-func checkWSL(ctx context.Context, pl places) []api.Finding {
-	client := wslClient()
-	if client == nil {
-		return nil
-	}
-	found := client.Discover(ctx)
-	if e := found.Error; e != nil {
-		return []api.Finding{{ID: "wsl", Status: api.FindingWarning, What: e.Message, Why: "Backends can run on this computer's own system only.", Repair: e.Hint}}
-	}
-	var names []string
-	for _, d := range found.Distros {
-		if d.Selectable {
-			names = append(names, d.Name)
+		fmt.Fprintf(&b, "%-8s %s\n", f.Severity, f.Title)
+		if f.Severity == api.SeverityOK {
+			continue
+		}
+		if f.Why != "" {
+			fmt.Fprintf(&b, "         %s\n", f.Why)
+		}
+		if f.Repair != "" && f.Command {
+			fmt.Fprintf(&b, "         Run: %s\n", f.Repair)
+		} else if f.Repair != "" {
+			fmt.Fprintf(&b, "         %s\n", f.Repair)
 		}
 	}
-	all := []api.Finding{{ID: "wsl", Status: api.FindingOK, What: fmt.Sprintf("WSL %s, distros: %s.", found.Version, strings.Join(names, ", "))}}
-	if _, err := stage.Load(pl.carried); err != nil {
-		all = append(all, api.Finding{
-			ID: "carried", Status: api.FindingProblem, What: fmt.Sprintf("The Linux backends are missing: %v.", err),
-			Why: "No backend can be put into a distro.", Repair: "Install Catamaran again.",
-		})
+	_, err := fmt.Fprint(t.out, strings.TrimPrefix(b.String(), "\n"))
+	return err
+}
+
+// export writes the archive that the running desktop makes, since it knows the
+// secrets in play; without one it is made here.
+func (c *doctorCommand) export(ctx context.Context, t *terminal, desk *desk) error {
+	zip, err := shell.NewClient(t.desktop).Diagnostics(ctx)
+	if errors.Is(err, shell.ErrNotRunning) {
+		var d api.Diagnosis
+		if d, err = t.diagnose(ctx, desk); err == nil {
+			_, zip, err = desk.Archive(d, api.Environments{}, nil)
+		}
 	}
-	return all
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(c.Export)
+	if err == nil {
+		err = os.WriteFile(path, zip, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("export diagnostics: %w", err)
+	}
+	if c.JSON {
+		return t.print(map[string]any{"file": path, "bytes": len(zip)})
+	}
+	_, err = fmt.Fprintf(t.out, "%s (%d KB). Look through it before you send it.\n", path, len(zip)>>10)
+	return err
 }

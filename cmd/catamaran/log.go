@@ -1,18 +1,18 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"catamaran/internal/logfile"
 )
 
 // logs is the desktop's own log.
 type logs struct {
 	log  *slog.Logger
-	file io.Closer
+	file io.Closer // nil without a file
 }
 
 func discardLogs() *logs { return &logs{log: slog.New(slog.DiscardHandler)} }
@@ -25,27 +25,16 @@ func (l *logs) Close() error {
 	return l.file.Close()
 }
 
-// openLogs appends to dir/desktop.log, at the level CATAMARAN_LOG asks for.
+// openLogs opens dir/desktop.log, at the level CATAMARAN_LOG asks for.
 func openLogs(dir string) (*logs, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make log folder: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "desktop.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	level, levelErr := logfile.Level(os.Getenv("CATAMARAN_LOG"))
+	f, err := logfile.Open(filepath.Join(dir, "desktop.log"), logfile.Options{Level: level})
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, err
 	}
-	h := slog.NewJSONHandler(f, &slog.HandlerOptions{Level: logLevel(os.Getenv("CATAMARAN_LOG"))})
-	return &logs{log: slog.New(h), file: f}, nil
-}
-
-func logLevel(s string) slog.Level {
-	switch strings.ToLower(s) {
-	case "debug":
-		return slog.LevelDebug
-	case "warn":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
+	l := &logs{log: slog.New(f.Handler()), file: f}
+	if levelErr != nil {
+		l.log.Warn("CATAMARAN_LOG is not understood", "error", levelErr)
 	}
-	return slog.LevelInfo
+	return l, nil
 }

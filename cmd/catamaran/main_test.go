@@ -104,17 +104,6 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-func TestGitEnough(t *testing.T) {
-	t.Parallel()
-	for v, want := range map[string]bool{
-		"2.34.0": true, "2.33.9": false, "2.39.5 (Apple Git-154)": true, "2.47.0.windows.2": true, "3.0": true, "1.99.1": false, "": false, "x.y": false,
-	} {
-		if gitEnough(v) != want {
-			t.Errorf("%q: %v", v, !want)
-		}
-	}
-}
-
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -132,14 +121,5 @@ func TestPlaces(t *testing.T) {
 		if filepath.ToSlash(got.backend) != c.backend || filepath.ToSlash(got.carried) != c.carried {
 			t.Errorf("%s: %+v", name, got)
 		}
-	}
-}
-
-func TestForwardedEnv(t *testing.T) {
-	t.Parallel()
-	env := map[string]string{"OPENAI_API_KEY": "k", "GEMINI_API_KEY": "", "HOME": "/h", "CATAMARAN_HOME": "/c"}
-	got := forwardedEnv(func(k string) (string, bool) { v, ok := env[k]; return v, ok })
-	if len(got) != 1 || got["OPENAI_API_KEY"] != "k" {
-		t.Errorf("%v", got)
 	}
 }

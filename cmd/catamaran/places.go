@@ -54,32 +54,12 @@ func placesIn(dir, goos string, exists func(string) bool) places {
 	return places{exeDir: dir, backend: find(name), carried: find("carried")}
 }
 
-// forwarded are the variables that agents sign in with. They go into the link's
-// envelope and nowhere else (W3.6).
-var forwarded = []string{
-	"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN",
-	"OPENAI_API_KEY", "CODEX_API_KEY",
-	"GEMINI_API_KEY", "GOOGLE_API_KEY",
-	"OPENROUTER_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "XAI_API_KEY", "DEEPSEEK_API_KEY",
-	"CURSOR_API_KEY",
-}
-
-func forwardedEnv(lookup func(string) (string, bool)) map[string]string {
-	env := map[string]string{}
-	for _, k := range forwarded {
-		if v, ok := lookup(k); ok && v != "" {
-			env[k] = v
-		}
-	}
-	return env
-}
-
 // pool makes the supervisor; it starts nothing.
-func (t *terminal) pool(pl places, logs *logs) (*environment.Pool, error) {
+func (t *terminal) pool(pl places, logs *logs, desk *desk) (*environment.Pool, error) {
 	client := wslClient()
 	o := environment.Options{
 		StateDir: t.desktop, LocalBackend: pl.backend, LocalHome: t.state,
-		WSL: client, ForwardEnv: forwardedEnv(os.LookupEnv), LogLevel: os.Getenv("CATAMARAN_LOG"), LogDir: t.logDir(), Log: logs.log,
+		WSL: client, Forward: desk.forwarded, LogLevel: os.Getenv("CATAMARAN_LOG"), LogDir: t.logDir(), Log: logs.log,
 	}
 	if v := os.Getenv("CATAMARAN_CHANGE_TIMEOUT"); v != "" {
 		d, err := time.ParseDuration(v)
@@ -116,7 +96,7 @@ func (t *terminal) offline() (api.Environments, error) {
 	if err != nil {
 		return api.Environments{}, err
 	}
-	p, err := t.pool(pl, discardLogs())
+	p, err := t.pool(pl, discardLogs(), t.newDesk(pl, discardLogs()))
 	var now api.Environments
 	if err == nil {
 		now = p.Snapshot()

@@ -5,10 +5,14 @@ import "catamaran/internal/api"
 // Presets are the agents the app knows, in the order they are shown. The demo
 // agent is not among them: its path is the backend itself (see RegistryOptions).
 // Programs, arguments and commands: the agents' own documentation, 2026-11;
-// opencode and gemini are driven in tests, the others are taken on trust.
+// codex, claude, opencode and gemini are driven in tests, the others are taken on trust.
 func Presets() []Preset {
 	version := []string{"--version"}
 	return []Preset{
+		{ID: "codex", Name: "Codex", Driver: "codex", Program: "codex", Args: []string{"app-server"}, VersionArgs: version,
+			Install: "npm install -g @openai/codex", SignIn: "codex login"},
+		{ID: "claude", Name: "Claude Code", Driver: "claude", Program: "claude", VersionArgs: version,
+			Install: "npm install -g @anthropic-ai/claude-code", SignIn: "claude auth login"},
 		{ID: "opencode", Name: "OpenCode", Driver: "acp", Program: "opencode", Args: []string{"acp"}, VersionArgs: version,
 			Install: "npm install -g opencode-ai", SignIn: "opencode auth login", ModeEnv: OpenCodeModeEnv()},
 		{ID: "gemini", Name: "Gemini CLI", Driver: "acp", Program: "gemini", Args: []string{"--acp"}, VersionArgs: version,

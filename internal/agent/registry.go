@@ -177,6 +177,7 @@ func (r *Registry) detect(ctx context.Context, p Preset, dirs, env []string, war
 	d.agent.Path = lookup(p.Program, dirs, foreignMounts(env))
 	if d.agent.Path == "" {
 		d.agent.Searched = dirs
+		d.agent.Foreign = lookupForeign(p.Program, env)
 		if warning != "" {
 			d.agent.Error = &api.Error{Code: api.CodeUnavailable, Message: warning, Hint: "Repair the start-up file, then look for agents again."}
 		}

@@ -135,7 +135,7 @@ func TestPresetsAreComplete(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{DemoID: true}
 	for _, p := range Presets() {
-		if seen[p.ID] || p.Name == "" || p.Driver != "acp" || p.Program == "" || len(p.Args) == 0 || len(p.VersionArgs) == 0 || p.Install == "" || p.SignIn == "" {
+		if seen[p.ID] || p.Name == "" || !slices.Contains([]string{"acp", "codex", "claude"}, p.Driver) || p.Program == "" || len(p.Args) == 0 && p.Driver != "claude" || len(p.VersionArgs) == 0 || p.Install == "" || p.SignIn == "" {
 			t.Errorf("preset %+v", p)
 		}
 		seen[p.ID] = true
@@ -178,6 +178,20 @@ broken line
 	}
 	if got := lookup("agent", []string{own}, nil); got == "" {
 		t.Error("found nothing")
+	}
+	// W9.2: a Windows program by its content, and the one to tell people of.
+	portable := filepath.Join(t.TempDir(), "agent")
+	if err := os.WriteFile(portable, []byte("MZ\x90\x00"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := lookup("agent", []string{filepath.Dir(portable)}, nil); got != "" {
+		t.Errorf("found %s, a program of Windows", got)
+	}
+	program(t, windows, "tool.cmd", "")
+	for name, want := range map[string]string{"agent": filepath.Join(windows, "agent"), "tool": filepath.Join(windows, "tool.cmd"), "none": ""} {
+		if got := foreignIn(name, own+":relative:"+windows, []string{windows}); got != want {
+			t.Errorf("on the Windows side %s is %q", name, got)
+		}
 	}
 }
 

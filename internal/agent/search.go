@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -85,6 +86,33 @@ func searchable(path string, foreign []string) []string {
 	return dirs
 }
 
+// SearchDirs are the folders of env's PATH in which agents, and what they need, are looked for.
+func SearchDirs(env []string) []string {
+	path, _ := proc.EnvValue(env, "PATH")
+	return searchable(path, foreignMounts(env))
+}
+
+// lookupForeign finds the Windows program of that name that lookup left out, to tell people of it.
+func lookupForeign(program string, env []string) string {
+	path, _ := proc.EnvValue(env, "PATH")
+	return foreignIn(program, path, foreignMounts(env))
+}
+
+func foreignIn(program, path string, foreign []string) string {
+	for _, dir := range filepath.SplitList(path) {
+		dir = filepath.Clean(dir)
+		if !filepath.IsAbs(dir) || !under(dir, foreign) {
+			continue
+		}
+		for _, ext := range []string{"", ".exe", ".cmd"} {
+			if info, err := os.Stat(filepath.Join(dir, program+ext)); err == nil && info.Mode().IsRegular() {
+				return filepath.Join(dir, program+ext)
+			}
+		}
+	}
+	return ""
+}
+
 // lookup finds a program, and not through a link to a foreign one.
 func lookup(program string, dirs, foreign []string) string {
 	for _, dir := range dirs {
@@ -93,12 +121,28 @@ func lookup(program string, dirs, foreign []string) string {
 			continue
 		}
 		real, err := filepath.EvalSymlinks(found)
-		if err != nil || under(real, foreign) {
+		if err != nil || under(real, foreign) || windowsProgram(real) {
 			continue
 		}
 		return found
 	}
 	return ""
+}
+
+// windowsProgram tells a Windows program by its first bytes, wherever a drive is
+// mounted: interop would run it. On Windows every program is one.
+func windowsProgram(path string) bool {
+	if filepath.Separator == '\\' {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [2]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && string(head[:]) == "MZ"
 }
 
 var versionNumber = regexp.MustCompile(`\d+\.\d+(?:\.\d+)*(?:[-+][0-9A-Za-z.-]+)?`)

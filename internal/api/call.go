@@ -11,6 +11,7 @@ const (
 	MethodDescriptor     = "descriptor.get"  // Empty -> Descriptor
 	MethodIdentityRenew  = "identity.renew"  // Empty -> Empty
 	MethodPing           = "ping"            // Empty -> Empty; the empty call of the benchmarks
+	MethodPathTranslate  = "path.translate"  // PathTranslate -> PathTranslated
 	MethodProjectAdd     = "project.add"     // ProjectAdd -> Project
 	MethodProjectRename  = "project.rename"  // ProjectRename -> Project
 	MethodProjectRemove  = "project.remove"  // ProjectRef -> Empty
@@ -26,13 +27,26 @@ const (
 	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
 	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
 	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
+	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
 
 // Empty is a request or an answer without fields.
 type Empty struct{}
 
+// PathTranslate asks for the path of the environment's own system. Path may be
+// absolute, "~"-relative or, inside WSL, a Windows path: of a drive, as the
+// distro's mount table has it, or of the distro's own share.
+type PathTranslate struct {
+	Path string `json:"path"`
+}
+
+type PathTranslated struct {
+	Path string `json:"path"`
+}
+
 type ProjectAdd struct {
-	// Path is a path of the environment's own system, absolute, or "~"-relative.
+	// Path is a path of the environment's own system, absolute, or "~"-relative; inside
+	// WSL also what path.translate takes.
 	Path string `json:"path"`
 	Name string `json:"name,omitempty"`
 }

@@ -49,6 +49,8 @@ type Environment struct {
 	Stage   string `json:"stage,omitempty"`
 	Since   int64  `json:"since"`
 	Attempt int    `json:"attempt"`
+	// Begun is since when it has been on its way up, over all stages and attempts; 0 otherwise.
+	Begun int64 `json:"begun,omitempty"`
 	// RetryAt is when backoff ends.
 	RetryAt int64  `json:"retryAt,omitempty"`
 	Error   *Error `json:"error,omitempty"`
@@ -141,6 +143,13 @@ const (
 	MethodModeDismiss      = "mode.dismiss"            // Empty -> Empty; forgets a failed change and the notice
 	MethodDistrosRescan    = "distro.rescan"           // Empty -> WSL
 	MethodOpenPath         = "desktop.open"            // OpenPath -> OpenedPath
+	MethodWSLRestart       = "environment.restartWSL"  // Empty -> Empty; ends every distro, then starts what was wanted; explicit user action only
+	MethodEnvironmentLog   = "environment.log"         // EnvironmentRef -> EnvironmentLog
+	MethodDiagnose         = "diagnose.run"            // Empty -> Diagnosis; the desktop's findings and those of every ready backend
+	MethodForwardGet       = "forward.get"             // Empty -> Forwarding
+	MethodForwardSet       = "forward.set"             // ForwardingChange -> Forwarding
+	MethodOpeners          = "desktop.openers"         // EnvironmentRef -> Openers
+	MethodOpenIn           = "desktop.openIn"          // OpenIn -> Empty
 )
 
 // Methods of the desktop's control endpoint only (the same user's terminal commands and a second start).
@@ -152,6 +161,18 @@ const (
 type EnvironmentRef struct {
 	ID string `json:"id"`
 }
+
+// EnvironmentLog is the end of what a backend and its way up said, as the desktop keeps it.
+type EnvironmentLog struct {
+	Path string `json:"path"`
+	// Text is at most the last MaxLogText bytes, "" when nothing was said.
+	Text string `json:"text"`
+	// Truncated says that the file has more.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// MaxLogText bounds EnvironmentLog.Text.
+const MaxLogText = 64 << 10
 
 // OpenPath asks the running desktop to add a project and open it.
 type OpenPath struct {

@@ -10,10 +10,12 @@ type Envelope struct {
 	// Environment is the desktop's name for this backend: "local", "wsl:Ubuntu".
 	Environment string `json:"environment"`
 	// Env are variables for agents and terminals, set where the environment has none of that name.
-	Env            map[string]string `json:"env,omitempty"`
-	Limits         Limits            `json:"limits"`
-	LogLevel       string            `json:"logLevel,omitempty"`
-	DesktopVersion string            `json:"desktopVersion"`
+	Env map[string]string `json:"env,omitempty"`
+	// EnvWins names those of Env that replace what the environment has (W3.6).
+	EnvWins        []string `json:"envWins,omitempty"`
+	Limits         Limits   `json:"limits"`
+	LogLevel       string   `json:"logLevel,omitempty"`
+	DesktopVersion string   `json:"desktopVersion"`
 }
 
 // MaxEnvelopeBytes and MaxHelloBytes bound the two preamble lines.
@@ -68,6 +70,11 @@ type Descriptor struct {
 	Reason *Error `json:"reason,omitempty"`
 	// Home is the user's home directory in the environment.
 	Home string `json:"home"`
+	// Data is the folder with the backend's database, key and logs.
+	Data string `json:"data,omitempty"`
+	// MemoryBytes is what the backend's process holds in memory; only in the answer of
+	// descriptor.get, measured for it, and 0 where the system does not tell.
+	MemoryBytes int64 `json:"memoryBytes,omitempty"`
 	// Started is when this backend process started.
 	Started int64 `json:"started"`
 	PID     int   `json:"pid"`

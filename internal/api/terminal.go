@@ -11,32 +11,6 @@ type VersionInfo struct {
 	Arch     string `json:"arch"`
 }
 
-// FindingStatus is how bad a finding is.
-type FindingStatus string
-
-const (
-	FindingOK      FindingStatus = "ok"
-	FindingWarning FindingStatus = "warning" // something will be missing
-	FindingProblem FindingStatus = "problem" // the app cannot do its work
-)
-
-// Finding is one thing `catamaran doctor` looked at.
-type Finding struct {
-	// ID names the check; stable.
-	ID     string        `json:"id"`
-	Status FindingStatus `json:"status"`
-	// What was found; Why it matters and the command or step that Repairs it, both empty when all is well.
-	What   string `json:"what"`
-	Why    string `json:"why,omitempty"`
-	Repair string `json:"repair,omitempty"`
-}
-
-// Diagnosis is what `catamaran doctor --json` prints.
-type Diagnosis struct {
-	Version  VersionInfo `json:"version"`
-	Findings []Finding   `json:"findings"`
-}
-
 // LogFile is one file that `catamaran logs --json` lists.
 type LogFile struct {
 	Path  string `json:"path"`

@@ -255,6 +255,9 @@ type Agent struct {
 	Version string `json:"version,omitempty"`
 	// Searched is the PATH that was searched when it is missing.
 	Searched []string `json:"searched,omitempty"`
+	// Foreign is a Windows program of the same name in a distro's PATH: it is not used, since it would work on
+	// Windows' files with Windows' account.
+	Foreign string `json:"foreign,omitempty"`
 	// Install is the exact command that installs it; SignIn the one that signs in.
 	Install string `json:"install,omitempty"`
 	SignIn  string `json:"signIn,omitempty"`

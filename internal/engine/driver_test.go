@@ -161,3 +161,58 @@ func TestStopConvergesWhenNothingAnswers(t *testing.T) {
 		}
 	})
 }
+
+// late is an agent that ends its turn before its Interrupt has returned.
+type late struct {
+	zombie
+	prompts     atomic.Int64
+	interrupted chan struct{} // Interrupt has begun
+	release     chan struct{} // it may return
+	returned    atomic.Bool
+	early       atomic.Bool // a prompt met an interrupt that was under way
+}
+
+func (l *late) Prompt(ctx context.Context, _ string) (agent.StopReason, error) {
+	if l.prompts.Add(1) > 1 {
+		l.early.Store(!l.returned.Load())
+		return agent.StopEndTurn, nil
+	}
+	l.sink(agent.Event{Kind: agent.KindMessage, ID: "m", Append: "x"})
+	<-l.interrupted
+	return agent.StopCancelled, nil
+}
+
+func (l *late) Interrupt(context.Context) error {
+	close(l.interrupted)
+	<-l.release
+	l.returned.Store(true)
+	return nil
+}
+func (l *late) Close(context.Context) error { return nil }
+
+func TestAnInterruptNeverMeetsTheNextPrompt(t *testing.T) {
+	t.Parallel()
+	l := &late{interrupted: make(chan struct{}), release: make(chan struct{})}
+	h := start(t, t.TempDir(), func(o *Options) {
+		o.Agents = registry{scripted{func(_ context.Context, o agent.OpenOptions) (agent.Session, error) {
+			l.sink = o.Sink
+			return l, nil
+		}}}
+	}, func(e *Engine) { e.t.interrupt = 15 * time.Second })
+	th := h.thread()
+	c := h.follow(th.ID, nil)
+	h.prompt(th.ID, "x")
+	c.until("text", func() bool { return len(c.kind(api.ItemAgentMessage)) > 0 })
+	must[api.Thread](t)(h.e.StopTurn(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
+	next := h.prompt(th.ID, "y")
+	<-l.interrupted
+	// The thread's goroutine takes commands meanwhile; the first turn's end has reached it by then or comes later.
+	for range 20 {
+		must[api.Thread](t)(h.e.RenameThread(t.Context(), "", api.ThreadRename{ThreadID: th.ID, Title: "z"}))
+	}
+	close(l.release)
+	c.until("the end", c.ended(next.ID))
+	if l.early.Load() || c.turns[next.ID].State != api.TurnCompleted {
+		t.Fatalf("early %v, %+v", l.early.Load(), c.turns[next.ID])
+	}
+}

@@ -205,7 +205,11 @@ func TestStopConverges(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := start(t, t.TempDir(), nil, nil)
+			h := start(t, t.TempDir(), nil, func(e *Engine) {
+				if tt.survives { // however busy the machine is
+					e.t.interrupt = 15 * time.Second
+				}
+			})
 			th := h.thread()
 			c := h.follow(th.ID, nil)
 			turn := h.prompt(th.ID, tt.prompt)
@@ -351,7 +355,7 @@ func TestShutdownInterruptsDurably(t *testing.T) {
 	})
 	from := time.Now()
 	h.stop()
-	if d := time.Since(from); d > 4500*time.Millisecond {
+	if d := time.Since(from); d > 10*time.Second {
 		t.Errorf("the end took %v", d)
 	}
 	if _, err := h.e.StartTurn(t.Context(), "", api.TurnStart{ThreadID: th.ID, Text: "x"}); api.CodeOf(err) != api.CodeUnavailable {

@@ -96,7 +96,32 @@ func (p *Pool) serialised(run context.Context, order uint64, to api.ModeConfig) 
 		t.change.Phase, t.change.EndedAt = api.PhaseDone, t.change.StartedAt
 		return t.change, nil
 	}
+	if t.before.Mode == api.ModeLocal && t.change.From.Mode == api.ModeLocal && to.Mode == api.ModeLocal {
+		return t.stageChoice()
+	}
 	return t.run()
+}
+
+// stageChoice keeps a distro that is picked while WSL is off (W8.1): nothing is
+// started or stopped for it, so there is nothing to wait for or to show.
+func (t *transaction) stageChoice() (api.ModeChange, error) {
+	p := t.p
+	previous, err := p.files.begin()
+	if err != nil {
+		return t.back(nil, &failedStep{step: "save the mode", err: err})
+	}
+	if err = p.files.persist(t.to); err == nil {
+		err = p.files.confirm()
+	}
+	if err != nil {
+		return t.back(&previous, &failedStep{step: "save the mode", err: err})
+	}
+	t.change.Phase, t.change.EndedAt = api.PhaseDone, time.Now().UnixMilli()
+	p.mu.Lock()
+	p.config, p.effective = t.to, t.to
+	p.announceLocked()
+	p.mu.Unlock()
+	return t.change, nil
 }
 
 func errQuitting() *api.Error {

@@ -14,6 +14,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/link"
+	"catamaran/internal/logfile"
 )
 
 const (
@@ -232,6 +233,7 @@ func (c *connection) obtain(f *flight) {
 	defer close(f.done)
 	c.flight = nil
 	if err == nil {
+		logfile.Secret(s.Token)
 		c.credential, c.token, c.stale = "", s.Token, false
 		c.renewed, c.expires = time.Now(), time.UnixMilli(s.ExpiresAt)
 		if !c.expires.After(c.renewed.Add(renewEarly)) {

@@ -26,6 +26,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/build"
+	"catamaran/internal/logfile"
 	"catamaran/internal/stage"
 	"catamaran/internal/wsl"
 )
@@ -39,8 +40,8 @@ type Options struct {
 	// WSL is nil where there is none.
 	WSL     *wsl.Client
 	Carried *stage.Carried
-	// ForwardEnv is sent in the envelope's Env.
-	ForwardEnv map[string]string
+	// Forward gives what is sent in the envelope's Env and EnvWins, asked at each start; nil is nothing.
+	Forward func() (env map[string]string, wins []string)
 	// LogLevel is the backends' (debug, info, warn, error; "" theirs).
 	LogLevel string
 	LogDir   string // a backend's stderr goes to LogDir/backend-<id>.log, bounded
@@ -179,10 +180,15 @@ func (p *Pool) runnerLocked(id string) *runner {
 	r.met = func(distro, environmentID string) { p.met(id, distro, environmentID) }
 	r.file = &backendLog{path: logPath(p.o.LogDir, id)}
 	r.env = func() api.Envelope {
-		return api.Envelope{
-			Protocol: api.ProtocolVersion, Credential: auth.NewToken(), Environment: id, Env: p.o.ForwardEnv,
+		e := api.Envelope{
+			Protocol: api.ProtocolVersion, Credential: auth.NewToken(), Environment: id,
 			LogLevel: p.o.LogLevel, DesktopVersion: build.Version,
 		}
+		if p.o.Forward != nil {
+			e.Env, e.EnvWins = p.o.Forward()
+		}
+		logfile.Secret(e.Credential)
+		return e
 	}
 	switch {
 	case id == localID:

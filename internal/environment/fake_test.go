@@ -292,12 +292,17 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
-// noOrphan fails when a backend of home is still alive.
+// noOrphan fails when a backend of home is alive; it gives one that has just been killed the five seconds it may take to be gone.
 func noOrphan(t *testing.T, home string) {
 	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
 	for _, pid := range pids(home) {
-		if alive(pid) {
-			t.Errorf("backend %d is still alive", pid)
+		for alive(pid) {
+			if time.Now().After(deadline) {
+				t.Errorf("backend %d is still alive", pid)
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 }

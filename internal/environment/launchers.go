@@ -54,6 +54,7 @@ type distros interface {
 	Resolve(ctx context.Context, name string) (api.Distro, error)
 	Launch(d api.Distro, argv []string, stderr io.Writer) (*proc.Process, error)
 	ExitError(p *proc.Process, output []byte) *api.Error
+	Shutdown(ctx context.Context) error
 }
 
 // exitKilled is what wsl.exe ends with when its program was killed by SIGKILL, as

@@ -21,7 +21,7 @@ import (
 func TestNativeBackendUpAndDown(t *testing.T) {
 	t.Parallel()
 	o := localOptions(t, t.TempDir())
-	o.ForwardEnv = map[string]string{"EXAMPLE_API_KEY": "sk-forwarded"}
+	o.Forward = func() (map[string]string, []string) { return map[string]string{"EXAMPLE_API_KEY": "sk-forwarded"}, nil }
 	behave(t, o.LocalHome, "slow")
 	b := lay(t, o, nil)
 	e := b.state("local", api.EnvReady)

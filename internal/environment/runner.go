@@ -228,6 +228,12 @@ func (r *runner) publish(s State, current *launch) {
 	if !s.RetryAt.IsZero() {
 		v.RetryAt = s.RetryAt.UnixMilli()
 	}
+	if comingUp(s.Phase) {
+		// Since starts anew at every stage; how long somebody has waited does not.
+		if v.Begun = r.view().Begun; v.Begun == 0 {
+			v.Begun = v.Since
+		}
+	}
 	var conn *connection
 	if s.live && current != nil {
 		d, c := current.facts()
@@ -259,6 +265,11 @@ func occupied(s api.EnvironmentState) bool {
 
 // patience: see runner.patience (W5.4).
 const patience = 10 * time.Second
+
+// comingUp reports whether somebody waits for the environment.
+func comingUp(s api.EnvironmentState) bool {
+	return s == api.EnvResolving || s == api.EnvStaging || s == api.EnvStarting || s == api.EnvBackoff
+}
 
 // quitBound is how long a quit waits for one environment; all of them end at once (W5.8).
 const quitBound = 900 * time.Millisecond

@@ -591,7 +591,7 @@ func TestDistroEnvironment(t *testing.T) {
 	t.Parallel()
 	m := wsltest.Scenario(t, wslsim.Scenario{})
 	o := wslOptions(t, m, `{"mode":"wsl-only"}`)
-	o.ForwardEnv = map[string]string{"EXAMPLE_API_KEY": "sk-forwarded"}
+	o.Forward = func() (map[string]string, []string) { return map[string]string{"EXAMPLE_API_KEY": "sk-forwarded"}, nil }
 	b := lay(t, o, nil)
 	e := b.state("wsl:default", api.EnvReady)
 	body, err := b.get(e.ID, "/whoami")

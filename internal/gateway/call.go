@@ -41,7 +41,7 @@ func shape(err error) string {
 
 func (g *Gateway) table() map[string]method {
 	envs, modes := g.o.Environments, g.o.Modes
-	return map[string]method{
+	methods := map[string]method{
 		api.MethodEnvironments: typed(func(context.Context, api.Empty) (api.Environments, error) {
 			return envs.Snapshot(), nil
 		}),
@@ -66,8 +66,16 @@ func (g *Gateway) table() map[string]method {
 		api.MethodDistrosRescan: typed(func(ctx context.Context, _ api.Empty) (api.WSL, error) {
 			return envs.RescanDistros(ctx)
 		}),
+		api.MethodWSLRestart: typed(func(ctx context.Context, _ api.Empty) (api.Empty, error) {
+			return api.Empty{}, envs.RestartWSL(ctx)
+		}),
+		api.MethodEnvironmentLog: typed(func(_ context.Context, r api.EnvironmentRef) (api.EnvironmentLog, error) {
+			return envs.Log(r.ID)
+		}),
 		api.MethodOpenPath: typed(g.openPath),
 	}
+	g.extras(methods)
+	return methods
 }
 
 // changeMode runs under the gateway's own life, not the caller's: a page that
@@ -176,6 +184,7 @@ func (g *Gateway) Control() http.Handler {
 	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/call/{method}", func(w http.ResponseWriter, r *http.Request) { g.serveCall(w, r, methods) })
+	mux.HandleFunc("POST /api/diagnostics", g.export)
 	return mux
 }
 

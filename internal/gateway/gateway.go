@@ -30,6 +30,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
+	"catamaran/internal/logfile"
 )
 
 // Backends is how the gateway reaches backends; *environment.Pool is one.
@@ -50,6 +51,10 @@ type Environments interface {
 	Stop(ctx context.Context, id string) (api.Environment, error)
 	RescanDistros(ctx context.Context) (api.WSL, error)
 	NewIdentity(ctx context.Context, id string) (api.Environment, error)
+	// RestartWSL ends every distro and starts what was wanted; only for a person who asked.
+	RestartWSL(ctx context.Context) error
+	// Log is the end of an environment's log.
+	Log(id string) (api.EnvironmentLog, error)
 }
 
 // Modes changes which environments run; *environment.Pool is one.
@@ -73,7 +78,11 @@ type Options struct {
 	Version string
 	// Activate opens or focuses a window (an argument handed over by a second start); nil does nothing.
 	Activate func(ctx context.Context) error
-	Log      *slog.Logger
+	// Doctor, Forward and Opener answer what their methods ask; without one the methods are unknown.
+	Doctor  Doctor
+	Forward Forwarder
+	Opener  Opener
+	Log     *slog.Logger
 	// Now is the clock for sessions; nil is time.Now.
 	Now func() time.Time
 }
@@ -149,7 +158,9 @@ func (g *Gateway) Port() int { return g.port }
 
 // LaunchURL makes the address that signs a page in, once, within 30 s; valid after Ready.
 func (g *Gateway) LaunchURL() string {
-	return fmt.Sprintf("http://127.0.0.1:%d/#code=%s", g.port, g.codes.Issue())
+	code := g.codes.Issue()
+	logfile.Secret(code)
+	return fmt.Sprintf("http://127.0.0.1:%d/#code=%s", g.port, code)
 }
 
 // Run listens and serves until ctx ends; then it ends every socket and request
@@ -246,6 +257,7 @@ func (g *Gateway) routes() http.Handler {
 		writeJSON(w, g.o.Environments.Snapshot())
 	}))
 	mux.Handle("POST /api/call/{method}", g.signedIn(g.callHandler))
+	mux.Handle("POST /api/diagnostics", g.signedIn(g.export))
 	mux.HandleFunc("GET /ws", g.socket)
 	mux.HandleFunc("GET /e/{id}/ws", g.backendSocket)
 	mux.Handle("/e/{id}/api/", g.signedIn(g.forward))

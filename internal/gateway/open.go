@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/hostpath"
@@ -45,7 +46,7 @@ func (g *Gateway) openPath(ctx context.Context, r api.OpenPath) (api.OpenedPath,
 }
 
 // owner decides whose path it is: \\wsl.localhost\<distro>\... belongs to that
-// distro's environment, everything else to this computer. A path that nobody
+// distro's environment, everything else to this computer, where it has one. A path that nobody
 // can take is refused, never guessed at (W2.3).
 func owner(path string, now api.Environments) (id, native string, err error) {
 	if path == "" {
@@ -55,6 +56,15 @@ func owner(path string, now api.Environments) (id, native string, err error) {
 	isWSL := err == nil && w.Kind == hostpath.KindWSL
 	if err != nil && meansWSL(path) {
 		return "", "", &api.Error{Code: api.CodePathUntranslatable, Message: err.Error(), Hint: `Give a path as \\wsl.localhost\<distro>\<path>, or one of this computer.`}
+	}
+	// Where no local environment runs a path on a drive goes to the primary distro, whose
+	// backend translates or refuses it by its own mount table (W2.2).
+	if err == nil && w.Kind == hostpath.KindDrive && now.Config.Mode == api.ModeWSLOnly {
+		for _, e := range now.Environments {
+			if e.ID == now.Primary && e.Distro != "" {
+				return e.ID, path, nil
+			}
+		}
 	}
 	for _, e := range now.Environments {
 		if isWSL && e.Distro != "" && hostpath.SameDistro(e.Distro, w.Distro) {
@@ -84,7 +94,11 @@ func meansWSL(path string) bool {
 
 // callBackend makes one call of the desktop's own to a backend.
 func (g *Gateway) callBackend(ctx context.Context, id, name string, req, res any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	return g.callBackendWithin(ctx, answerWait, id, name, req, res)
+}
+
+func (g *Gateway) callBackendWithin(ctx context.Context, wait time.Duration, id, name string, req, res any) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	b, err := json.Marshal(req)
 	if err != nil {

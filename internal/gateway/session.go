@@ -6,6 +6,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
+	"catamaran/internal/logfile"
 )
 
 // signIn takes the one-time code of the launch URL for a session token.
@@ -32,8 +33,10 @@ func (g *Gateway) renew(w http.ResponseWriter, r *http.Request) { writeJSON(w, g
 
 func (g *Gateway) session() api.Session {
 	end := g.o.Now().Add(sessionLife)
+	token := g.o.Identity.Sign(audience, end)
+	logfile.Secret(token)
 	return api.Session{
-		Token: g.o.Identity.Sign(audience, end), ExpiresAt: end.UnixMilli(), EnvironmentID: g.o.Identity.EnvironmentID,
+		Token: token, ExpiresAt: end.UnixMilli(), EnvironmentID: g.o.Identity.EnvironmentID,
 	}
 }
 

@@ -62,6 +62,7 @@ func formsOf(value string) []string {
 	raw := []byte(value)
 	return []string{
 		value, once, inJSON(once), // quoted in an error's text, and that in JSON
+		inHTML(value), inJSON(inHTML(value)), // the same by an encoder that escapes for HTML
 		url.QueryEscape(value), url.PathEscape(value),
 		base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 	}
@@ -76,6 +77,15 @@ func inJSON(s string) string {
 		return s
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(b.String(), "\n"), `"`)[1:]
+}
+
+// inHTML is inJSON with the escapes that encoding/json makes by default.
+func inHTML(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return s
+	}
+	return string(b[1 : len(b)-1])
 }
 
 // Redact takes the registered secrets out of s.

@@ -39,12 +39,15 @@ type Options struct {
 	Base []string
 	// Shell overrides SHELL of Base and the user database. Absolute path.
 	Shell string
-	// Forward are variables added where the result has none of that name.
+	// Forward are variables added where the result has none of that name; those
+	// that Wins names replace what it has (W3.6).
 	Forward map[string]string
+	Wins    []string
 	// Timeout bounds the shell; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// HasTerminal says that the process was started from a terminal, so that its
-	// environment is a login environment already. nil asks the system.
+	// HasTerminal says that a person started the process from a terminal, so that
+	// its environment is a login environment already. nil asks the system, which
+	// is wrong in a WSL distro: there every program has a terminal (WSL facts A3.1).
 	HasTerminal func() bool
 }
 
@@ -98,7 +101,13 @@ func (s *Source) capture(ctx context.Context) ([]string, string) {
 	if err != nil {
 		return s.forward(base), fmt.Sprintf("The login environment could not be read (%v); programs that only your shell's start-up files make known may not be found.", err)
 	}
-	return s.forward(withoutOwn(restore(env, base))), ""
+	return s.forward(withoutOwn(keepPath(restore(env, base), base))), ""
+}
+
+// Shell is the login shell that is asked, "" where none is.
+func (s *Source) Shell() string {
+	shell, _ := s.shell()
+	return shell
 }
 
 // shell returns the login shell and its switches; "" where there is none to ask.
@@ -136,7 +145,7 @@ func (s *Source) ask(ctx context.Context, shell string, args []string, base []st
 	// does after an ordinary login.
 	r, err := proc.Run(ctx, proc.Spec{
 		Name: name, Path: shell, Args: append(slices.Clone(args), command), Dir: home(base),
-		Env: append(slices.Clone(base), captureEnv...),
+		Env: append(slices.Clone(base), captureEnv...), NewSession: true,
 	}, nil, maxOutput)
 	env, ok := between(r.Stdout, begin, end)
 	switch {
@@ -196,6 +205,25 @@ func restore(env, base []string) []string {
 	return env
 }
 
+// keepPath appends the folders of the base's PATH that the start-up files dropped.
+// Debian's /etc/profile sets PATH anew, and with it goes what only whoever
+// started us knows of, such as WSL's own folder.
+func keepPath(env, base []string) []string {
+	now, _ := proc.EnvValue(env, "PATH")
+	before, _ := proc.EnvValue(base, "PATH")
+	dirs := filepath.SplitList(now)
+	for _, dir := range filepath.SplitList(before) {
+		if dir != "" && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	path := strings.Join(dirs, string(os.PathListSeparator))
+	if path == now {
+		return env
+	}
+	return append(slices.DeleteFunc(env, func(e string) bool { return nameOf(e) == "PATH" }), "PATH="+path)
+}
+
 // withoutOwn drops this product's variables: agents have no business with them.
 func withoutOwn(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(nameOf(e), ownPrefix) })
@@ -208,7 +236,15 @@ func (s *Source) forward(env []string) []string {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if _, has := proc.EnvValue(env, name); !has && !strings.HasPrefix(name, ownPrefix) {
+		if strings.HasPrefix(name, ownPrefix) {
+			continue
+		}
+		_, has := proc.EnvValue(env, name)
+		if has && slices.Contains(s.o.Wins, name) {
+			env = slices.DeleteFunc(env, func(e string) bool { _, same := proc.EnvValue([]string{e}, name); return same })
+			has = false
+		}
+		if !has {
 			env = append(env, name+"="+s.o.Forward[name])
 		}
 	}

@@ -40,6 +40,10 @@ type Spec struct {
 	// needs GuardMain at the start of main. No effect elsewhere: a Windows job
 	// holds every descendant anyway, and macOS has nothing to offer.
 	Guard bool
+	// NewSession detaches the child from the controlling terminal (unix): an
+	// interactive shell that is not in a terminal's foreground would be stopped by
+	// it, and every program in a WSL distro has one. Not with Guard or InheritConsole.
+	NewSession bool
 	// Stderr receives a copy of stderr as it comes; may be nil. The tail is kept
 	// anyway. A Write that blocks holds the child's stderr up; one that fails is
 	// the last.
@@ -101,6 +105,9 @@ func (s Spec) label() string {
 func start(spec Spec) (*Process, error) {
 	if spec.InheritConsole && spec.Guard {
 		return nil, errors.New("a guarded child cannot keep the console")
+	}
+	if spec.NewSession && (spec.Guard || spec.InheritConsole) {
+		return nil, errors.New("a child with a session of its own has no guard and no console")
 	}
 	path := spec.Path
 	if !hasSeparator(path) {

@@ -30,7 +30,9 @@ func newTree(spec Spec, cmd *exec.Cmd) (*tree, error) {
 		t.guard = g
 	}
 	if t.guard == nil {
-		cmd.SysProcAttr = childAttr(t.own)
+		cmd.SysProcAttr = childAttr(t.own && !spec.NewSession)
+		// A session leader leads a group of the same number, too.
+		cmd.SysProcAttr.Setsid = spec.NewSession
 	}
 	return t, nil
 }

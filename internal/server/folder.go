@@ -25,7 +25,10 @@ const (
 // reads no file.
 func (s *Server) listFolder(ctx context.Context, in api.FolderList) (api.Folder, error) {
 	home := s.o.Descriptor.Home
-	path, err := resolveFolder(in.Path, home)
+	path, err := s.native(ctx, in.Path)
+	if err == nil {
+		path, err = resolveFolder(path, home)
+	}
 	if err != nil {
 		return api.Folder{}, err
 	}

@@ -44,15 +44,24 @@ const (
 	CommandHeader = "Catamaran-Command"
 )
 
-// Options of a Server. All fields are required.
+// Doctor checks the environment; *doctor.Doctor is one.
+type Doctor interface {
+	Run(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error)
+}
+
+// Options of a Server. All fields but Doctor and Distro are required.
 type Options struct {
+	// Doctor answers doctor.run; nil refuses it.
+	Doctor   Doctor
 	Engine   *engine.Engine
 	Identity *auth.Identity
 	// Codes holds the credentials that can be exchanged for a session.
 	Codes *auth.Codes
 	// Descriptor is the fixed part: everything but Phase, Reason and EnvironmentID.
 	Descriptor api.Descriptor
-	Log        *slog.Logger
+	// Distro is the WSL distro the backend runs in, "" elsewhere. It makes Windows paths translatable.
+	Distro string
+	Log    *slog.Logger
 }
 
 // Server is the backend's http.Handler. It is safe for concurrent use.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
@@ -147,7 +148,7 @@ func (d door) welcome() (api.ServerFrame, <-chan struct{}) {
 	return api.ServerFrame{Type: api.FrameWelcome}, nil
 }
 
-func (d door) call(_ context.Context, method, _ string, _ []byte) (any, error) {
+func (d door) call(ctx context.Context, method, _ string, _ []byte) (any, error) {
 	switch method {
 	case api.MethodEnvironments:
 		all, _ := d.environments()
@@ -156,6 +157,8 @@ func (d door) call(_ context.Context, method, _ string, _ []byte) (any, error) {
 		return api.Empty{}, nil
 	case api.MethodModeDismiss, api.MethodModeCancel:
 		return api.Empty{}, nil
+	case api.MethodDiagnose:
+		return d.diagnose(ctx)
 	case api.MethodDistrosRescan:
 		return api.WSL{Distros: []api.Distro{}}, nil
 	case api.MethodEnvironmentStart, api.MethodEnvironmentStop, api.MethodModeChange, api.MethodOpenPath:
@@ -166,6 +169,23 @@ func (d door) call(_ context.Context, method, _ string, _ []byte) (any, error) {
 		}
 	}
 	return nil, &api.Error{Code: api.CodeNotFound, Message: "There is no method of this name."}
+}
+
+// diagnose answers as a desktop does, for the one environment; without one there is no archive.
+func (d door) diagnose(ctx context.Context) (api.Diagnosis, error) {
+	report, err := d.s.diagnose(ctx, api.DoctorRun{Fresh: true})
+	if err != nil {
+		return api.Diagnosis{}, err
+	}
+	desc, _ := d.s.Descriptor()
+	for i := range report.Findings {
+		report.Findings[i].Environment = localID
+	}
+	return api.Diagnosis{
+		Version:  api.VersionInfo{Version: desc.Version, Protocol: api.ProtocolVersion, OS: desc.OS, Arch: desc.Arch},
+		Checked:  time.Now().UnixMilli(),
+		Findings: report.Findings,
+	}, nil
 }
 
 func (d door) subscribe(topic string, _ *int64) (stream, error) {

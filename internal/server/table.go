@@ -9,6 +9,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
+	"catamaran/internal/proc"
 )
 
 // route is one method: how it is called, and what the documentation and the
@@ -25,12 +26,15 @@ type route struct {
 var table = []route{
 	own(api.MethodDescriptor, "The backend's descriptor; answers in every phase.", func(s *Server, _ context.Context, _ api.Empty) (api.Descriptor, error) {
 		d, _ := s.Descriptor()
+		d.MemoryBytes = proc.Memory()
 		return d, nil
 	}),
 	own(api.MethodPing, "Nothing, as fast as possible; answers in every phase.", func(*Server, context.Context, api.Empty) (api.Empty, error) { return api.Empty{}, nil }),
 	own(api.MethodIdentityRenew, "Gives the environment a new id and signing key from its next start on, for a copy of another; answers in every phase.", (*Server).renewIdentity),
 	own(api.MethodFolderList, "Sub-folders of a folder, for the folder browser; answers in every phase.", (*Server).listFolder),
-	command(api.MethodProjectAdd, "Adds a folder as a project; the same folder again answers the project it is.", (*engine.Engine).AddProject),
+	own(api.MethodPathTranslate, "The absolute path of this environment for one as people type it; a Windows path only inside WSL. Answers in every phase.", (*Server).translatePath),
+	change(api.MethodProjectAdd, "Adds a folder as a project; the same folder again answers the project it is. Inside WSL the path may be a Windows one.", (*Server).addProject),
+	own(api.MethodDoctorRun, "Checks the environment the backend runs in; answers in every phase.", (*Server).diagnose),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
 	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
@@ -46,6 +50,13 @@ var table = []route{
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 
+func (s *Server) diagnose(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error) {
+	if s.o.Doctor == nil {
+		return api.DoctorReport{}, &api.Error{Code: api.CodeUnavailable, Message: "This backend makes no checks."}
+	}
+	return s.o.Doctor.Run(ctx, r)
+}
+
 // command is a method of the engine that changes something and takes a command id.
 func command[Req, Res any](method, doc string, f func(*engine.Engine, context.Context, string, Req) (Res, error)) route {
 	return route{
@@ -56,6 +67,20 @@ func command[Req, Res any](method, doc string, f func(*engine.Engine, context.Co
 				return nil, err
 			}
 			return f(s.o.Engine, ctx, commandID, req)
+		},
+	}
+}
+
+// change is a command that the server has something to do with first.
+func change[Req, Res any](method, doc string, f func(*Server, context.Context, string, Req) (Res, error)) route {
+	return route{
+		method: method, doc: doc, request: reflect.TypeFor[Req](), response: reflect.TypeFor[Res](),
+		call: func(ctx context.Context, s *Server, commandID string, params []byte) (any, error) {
+			var req Req
+			if err := decode(params, &req); err != nil {
+				return nil, err
+			}
+			return f(s, ctx, commandID, req)
 		},
 	}
 }

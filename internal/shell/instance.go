@@ -13,7 +13,7 @@ import (
 )
 
 // ErrRunning: another desktop owns the state folder and answers on its endpoint.
-var ErrRunning = errors.New("Catamaran is running already")
+var ErrRunning = errors.New("the desktop app is running already")
 
 // Bounds of taking over a state folder.
 const (

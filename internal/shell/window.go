@@ -80,7 +80,7 @@ func (w *Windows) tryLocked(ctx context.Context, way Way) error {
 		return w.startLocked(way, url)
 	case KindApp:
 		args := append(append([]string(nil), way.Args...), "--app="+url)
-		p, err := proc.Start(proc.Spec{Name: "browser window", Path: way.Path, Args: args})
+		p, err := proc.Start(proc.Spec{Name: "browser window", Path: way.Path, Args: args, Guard: true})
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (w *Windows) tryLocked(ctx context.Context, way Way) error {
 // startLocked starts the window program. Its stdin takes the address, then
 // "focus" lines, and its end; it may write nothing of interest.
 func (w *Windows) startLocked(way Way, url string) error {
-	p, err := proc.Start(proc.Spec{Name: "window", Path: way.Path})
+	p, err := proc.Start(proc.Spec{Name: "window", Path: way.Path, Guard: true})
 	if err != nil {
 		return err
 	}

@@ -74,10 +74,9 @@ func carry(t *testing.T, content string) *Carried {
 type distro struct {
 	home  string
 	shell []string
-	path  string   // in front of PATH
-	setup string   // run as root of an own mount namespace before the script
-	force bool     // Argv's
-	wrap  []string // in front of the shell
+	path  string // in front of PATH
+	setup string // run as root of an own mount namespace before the script
+	force bool   // Argv's
 }
 
 // run is one start in a distro.

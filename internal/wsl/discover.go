@@ -3,6 +3,7 @@ package wsl
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,6 +81,9 @@ func merge(registered, listed []api.Distro, haveList bool) []api.Distro {
 		for _, l := range listed {
 			if hostpath.SameDistro(l.Name, d.Name) {
 				registered[i].State = l.State
+				if busyState(l.State) { // the service knows before the registry does
+					registered[i] = judge(registered[i], false)
+				}
 			}
 		}
 	}
@@ -87,7 +91,14 @@ func merge(registered, listed []api.Distro, haveList bool) []api.Distro {
 }
 
 // list asks wsl.exe. No row is never a success: it is one of the "no WSL" answers.
-func (c *Client) list(ctx context.Context) ([]api.Distro, *api.Error) {
+func (c *Client) list(ctx context.Context) ([]api.Distro, *api.Error) { return c.listed(ctx, true) }
+
+// unexpected is the one failure that a second try is known to cure (WSL facts A8).
+func unexpected(class class, code string) bool {
+	return class == classService && (strings.HasSuffix(code, "/E_UNEXPECTED") || strings.HasSuffix(code, "/0x8000ffff"))
+}
+
+func (c *Client) listed(ctx context.Context, again bool) ([]api.Distro, *api.Error) {
 	r, err := c.call(ctx, "listing the distros", c.listTimeout, "--list", "--verbose")
 	if err != nil {
 		return nil, asAPI(err)
@@ -99,7 +110,17 @@ func (c *Client) list(ctx context.Context) ([]api.Distro, *api.Error) {
 	if len(rows) > 0 {
 		return fromList(rows), nil
 	}
-	if class, code := classify(r.stdout, r.exit); code != "" || class == classKernel || class == classNotInstalled {
+	if class, code := classify(r.stdout, r.exit); again && unexpected(class, code) {
+		c.log.Warn("wsl list", "failure", code, "again after", c.retryAfter)
+		wait := time.NewTimer(c.retryAfter)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+			return c.listed(ctx, false)
+		case <-ctx.Done():
+			return nil, &api.Error{Code: api.CodeCancelled, Message: "Listing the distros was cancelled.", Retryable: true}
+		}
+	} else if code != "" || class == classKernel || class == classNotInstalled {
 		return nil, failure(class, code, r.stdout)
 	}
 	// No table and no code: no distro, or no WSL behind the stub. The words are

@@ -14,7 +14,14 @@ func defaultExe() string { return "" }
 
 func neutralDir() string { return "/" }
 
-func platformRegistry() Registry { return nil }
+// platformRegistry is none, but for tests of the whole product a file can stand
+// for one: WSLSIM_REGISTRY names it, as WSLSIM_EXIT_FILE names that of exit codes.
+func platformRegistry() Registry {
+	if path := os.Getenv("WSLSIM_REGISTRY"); path != "" {
+		return FileRegistry(path)
+	}
+	return nil
+}
 
 func sameVariable(a, b string) bool { return a == b }
 

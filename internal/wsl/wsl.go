@@ -1,7 +1,7 @@
 // Package wsl is the only speaker of wsl.exe: it discovers distros, launches
 // programs in them with --exec, and classifies what goes wrong. Facts it leans
-// on are kept in docs/wsl-facts.md. It stages nothing, supervises nothing and
-// retries nothing.
+// on are kept in docs/wsl-facts.md. It stages nothing and supervises nothing, and
+// retries only a list that WSL's service failed, once.
 //
 // Invariants: programs are started with an argument vector and never through a
 // shell; texts of wsl.exe are read by layout and code path, never by words; every
@@ -26,6 +26,7 @@ import (
 
 const (
 	defaultListTimeout = 5 * time.Second
+	defaultRetryAfter  = 2 * time.Second
 	// terminateTimeout: an immediate kill, but the service may have to be started first.
 	terminateTimeout = 30 * time.Second
 	// shutdownTimeout: WSL itself waits up to 30 s for its lock.
@@ -39,6 +40,9 @@ type Options struct {
 	Exe string
 	// ListTimeout bounds discovery calls (default 5 s).
 	ListTimeout time.Duration
+	// RetryAfter is how long a list that failed with "catastrophic failure" waits before
+	// it is asked for again, once (default 2 s; real machines were seen to need it after sleep).
+	RetryAfter time.Duration
 	// Log gets warnings about odd output; nil drops them.
 	Log *slog.Logger
 	// Registry overrides the machine's own, for tests.
@@ -49,6 +53,7 @@ type Options struct {
 type Client struct {
 	exe         string
 	listTimeout time.Duration
+	retryAfter  time.Duration
 	registry    Registry
 	log         *slog.Logger
 
@@ -60,7 +65,7 @@ type Client struct {
 
 // New returns a client, or nil where WSL mode does not exist (no override and not Windows).
 func New(o Options) *Client {
-	c := &Client{exe: o.Exe, listTimeout: o.ListTimeout, registry: o.Registry, log: o.Log, launched: map[*proc.Process]*launch{}}
+	c := &Client{exe: o.Exe, listTimeout: o.ListTimeout, retryAfter: o.RetryAfter, registry: o.Registry, log: o.Log, launched: map[*proc.Process]*launch{}}
 	if c.exe == "" {
 		c.exe = defaultExe()
 	}
@@ -72,6 +77,9 @@ func New(o Options) *Client {
 	}
 	if c.listTimeout <= 0 {
 		c.listTimeout = defaultListTimeout
+	}
+	if c.retryAfter <= 0 {
+		c.retryAfter = defaultRetryAfter
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func client(m *wsltest.Machine) *wsl.Client {
-	return wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: time.Minute})
+	return wsl.New(wsl.Options{Exe: m.Exe, ListTimeout: time.Minute, RetryAfter: time.Millisecond})
 }
 
 func want(t *testing.T, err error, code api.Code) *api.Error {
@@ -234,7 +234,9 @@ func TestLaunch(t *testing.T) {
 
 func TestExitError(t *testing.T) {
 	t.Parallel()
-	m := wsltest.Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu"}, {Name: "Sick"}, {Name: "Busy", State: "Exporting"}}})
+	m := wsltest.Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu"}, {Name: "Sick"}, {Name: "Busy", State: "Exporting"}, {Name: "Novirt"}, {Name: "Nokernel"}}})
+	m.SetFault(wslsim.Fault{ID: "virt", On: wslsim.OnStart, Distro: "Novirt", Kind: wslsim.Fail, Text: "x", Code: "Wsl/Service/CreateInstance/CreateVm/0x80370102"})
+	m.SetFault(wslsim.Fault{ID: "kernel", On: wslsim.OnStart, Distro: "Nokernel", Kind: wslsim.Output, Text: "The WSL 2 kernel file is not found.\r\n", Exit: 0xfffffe44})
 	m.SetFault(wslsim.Fault{ID: "sick", On: wslsim.OnStart, Distro: "Sick", Kind: wslsim.Fail, Text: "Schwerwiegender Fehler ", Code: "Wsl/Service/CreateInstance/E_UNEXPECTED"})
 	c := client(m)
 	for name, x := range map[string]struct {
@@ -246,6 +248,8 @@ func TestExitError(t *testing.T) {
 		"not installed":        {"Nope", []string{"true"}, api.CodeDistroNotFound, `"Nope"`},
 		"busy":                 {"Busy", []string{"true"}, api.CodeDistroBusy, "E_ILLEGAL_STATE_CHANGE"},
 		"start fails":          {"Sick", []string{"true"}, api.CodeWSLBroken, "E_UNEXPECTED"},
+		"virtualization off":   {"Novirt", []string{"true"}, api.CodeWSLVirtualization, "0x80370102"},
+		"no kernel":            {"Nokernel", []string{"true"}, api.CodeWSLBroken, "kernel"},
 		"exit code":            {"Ubuntu", []string{"sh", "-c", "echo why >&2; exit 7"}, api.CodeBackendExited, "exit code 7"},
 		"a Linux 50":           {"Ubuntu", []string{"sh", "-c", "echo text; exit 50"}, api.CodeBackendExited, "exit code 50"},
 		"a Linux 255":          {"Ubuntu", []string{"sh", "-c", "exit 255"}, api.CodeBackendExited, "exit code 255"},

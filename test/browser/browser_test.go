@@ -6,9 +6,13 @@ package browser
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	stdruntime "runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,11 +22,22 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
 func TestMain(m *testing.M) {
+	// A test here waits for a browser, a desktop and a distro most of the time:
+	// twice as many at once as there are processors halve the whole.
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", strconv.Itoa(2*stdruntime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	product.Clean()
 	os.Exit(code)
@@ -38,10 +53,12 @@ type tab struct {
 	// problems are console errors and uncaught exceptions.
 	mu       sync.Mutex
 	problems []string
+	// requests are the addresses the page asked for, WebSockets included; refused those that were answered 401.
+	requests, refused []string
 }
 
-// open starts a browser with a profile of its own and loads url.
-func open(t *testing.T, url string) *tab {
+// open starts a browser with a profile of its own and loads the address.
+func open(t *testing.T, address string) *tab {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
@@ -67,15 +84,31 @@ func open(t *testing.T, url string) *tab {
 	})
 	// The first run has no deadline of its own: it would end the browser.
 	if err := chromedp.Listen(ctx, func(ev any) {
-		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
-			tb.mu.Lock()
+		tb.mu.Lock()
+		defer tb.mu.Unlock()
+		switch e := ev.(type) {
+		case *runtime.EventExceptionThrown:
 			tb.problems = append(tb.problems, e.ExceptionDetails.Text+fmt.Sprintf(" %+v", e.ExceptionDetails.Exception))
-			tb.mu.Unlock()
+		case *network.EventRequestWillBeSent:
+			tb.requests = append(tb.requests, e.Request.URL)
+		case *network.EventWebSocketCreated:
+			tb.requests = append(tb.requests, e.URL)
+		case *network.EventResponseReceived:
+			if e.Response.Status == 401 {
+				tb.refused = append(tb.refused, e.Response.URL)
+			}
+		case *network.EventWebSocketHandshakeResponseReceived:
+			if e.Response.Status == 401 {
+				tb.refused = append(tb.refused, "a WebSocket")
+			}
 		}
 	}); err != nil {
 		t.Fatal(err)
 	}
-	tb.do("open the page", chromedp.Navigate(url))
+	tb.do("open the page", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, network.Enable, network.EnableParams{})
+		return err
+	}), chromedp.Navigate(address))
 	return tb
 }
 
@@ -113,9 +146,22 @@ func css(id string) string { return fmt.Sprintf(`[data-testid=%q]`, id) }
 
 func sel(id string) chromedp.CSS { return chromedp.CSS(css(id)) }
 
+// click clicks where the element stands once it has stopped moving.
 func (b *tab) click(id string) {
 	b.t.Helper()
-	b.do("click "+id, chromedp.WaitVisible(sel(id)), chromedp.WaitEnabled(sel(id)), chromedp.Click(sel(id)))
+	still := fmt.Sprintf(`new Promise(done => {
+		let last = "";
+		const look = () => {
+			const r = document.querySelector(%q)?.getBoundingClientRect();
+			const now = r ? [r.x, r.y, r.width, r.height].join() : "";
+			if (now && now === last) return done();
+			last = now;
+			requestAnimationFrame(() => requestAnimationFrame(look));
+		};
+		look();
+	})`, css(id))
+	b.do("click "+id, chromedp.WaitVisible(sel(id)), chromedp.WaitEnabled(sel(id)),
+		chromedp.Evaluate[chromedp.Void](still, chromedp.EvalAwaitPromise), chromedp.Click(sel(id)))
 }
 
 // fill replaces the text of an input as a person would: focus, then keys.
@@ -163,13 +209,35 @@ func (b *tab) count(id string) string {
 	return b.eval(fmt.Sprintf(`document.querySelectorAll(%q).length`, css(id)))
 }
 
-// clean fails the test when the page threw anything.
+// until waits until a JavaScript expression is true.
+func (b *tab) until(what, expr string) {
+	b.t.Helper()
+	b.do(what, chromedp.Poll[chromedp.Void](expr, chromedp.WithPollingInterval(30*time.Millisecond), chromedp.WithPollingTimeout(wait)))
+}
+
+// asked counts the requests to environments' backends whose address contains part.
+func (b *tab) asked(part string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, r := range b.requests {
+		if u, err := url.PathUnescape(r); err == nil && strings.Contains(u, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// clean fails the test when the page threw anything, or saw a backend's 401 (W7.2).
 func (b *tab) clean() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.problems {
 		b.t.Errorf("the page threw: %s", p)
+	}
+	for _, u := range b.refused {
+		b.t.Errorf("the page was answered 401 at %s", u)
 	}
 }
 
@@ -183,7 +251,7 @@ func (b *tab) look(name string) {
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 480} {
 			b.do("prepare a picture of "+name, media(theme), chromedp.EmulateViewport(width, 900),
-				chromedp.Evaluate[chromedp.Void](`new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 60))))`, chromedp.EvalAwaitPromise))
+				settled())
 			ctx, cancel := context.WithTimeout(b.ctx, wait)
 			png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 			cancel()
@@ -195,7 +263,12 @@ func (b *tab) look(name string) {
 			}
 		}
 	}
-	b.do("go back to the usual size", media(""), chromedp.EmulateViewport(1440, 900))
+	b.do("go back to the usual size", media(""), chromedp.EmulateViewport(1440, 900), settled())
+}
+
+// settled waits until the page has been laid out and drawn, so that a click meets what it was aimed at.
+func settled() chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](`new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 60))))`, chromedp.EvalAwaitPromise)
 }
 
 // media sets the colour scheme ("" is the browser's own).

@@ -93,13 +93,18 @@ type Options struct {
 	Home string   // state folder; a new one when empty
 	Env  []string // added to a clean environment
 	Args []string
+	// Bin is the folder of the programs; Bin(t) when empty.
+	Bin string
 }
 
 // StartDesktop starts the desktop and waits (at most 20 s) until the page can be loaded. It is
 // stopped, and its tree proven gone, when the test ends.
 func StartDesktop(t testing.TB, o Options) *Desktop {
 	t.Helper()
-	bin := Bin(t)
+	bin := o.Bin
+	if bin == "" {
+		bin = Bin(t)
+	}
 	if o.Home == "" {
 		o.Home = t.TempDir()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"catamaran/internal/api"
+	"catamaran/internal/hostpath"
 )
 
 // page is a small client that does what the page does: it signs in with the
@@ -100,7 +101,10 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 		return <-p.change
 	case "add":
 		var pr api.Project
-		if err := p.call(ctx, env, api.MethodProjectAdd, api.ProjectAdd{Path: abs(a[1])}, &pr); err != nil {
+		if !hostpath.LooksWindows(a[1]) {
+			a[1] = abs(a[1])
+		}
+		if err := p.call(ctx, env, api.MethodProjectAdd, api.ProjectAdd{Path: a[1]}, &pr); err != nil {
 			return err
 		}
 		p.project[env] = pr.ID

@@ -90,7 +90,6 @@ func command(f func(*story, *testscript.TestScript, bool, []string)) func(*tests
 // story is the state of one script.
 type story struct {
 	work string
-	env  []string
 	// The running desktop.
 	process *exec.Cmd
 	stdin   io.WriteCloser
@@ -192,7 +191,7 @@ func (s *story) desktop(ts *testscript.TestScript, neg bool, args []string) {
 func (s *story) start(ts *testscript.TestScript, flags []string) error {
 	cmd := exec.Command(filepath.Join(s.work, "bin", "catamaran"), append([]string{"--no-window"}, flags...)...)
 	cmd.Dir = s.work
-	for _, k := range []string{"HOME", "PATH", "CATAMARAN_HOME", "CATAMARAN_LOG", "CATAMARAN_WSL_EXE", "OPENAI_API_KEY", "GIT_CONFIG_GLOBAL", "TMPDIR"} {
+	for _, k := range []string{"HOME", "PATH", "CATAMARAN_HOME", "CATAMARAN_LOG", "CATAMARAN_WSL_EXE", "WSLSIM_REGISTRY", "WSLSIM_REPORT", "OPENAI_API_KEY", "GIT_CONFIG_GLOBAL", "TMPDIR"} {
 		if v := ts.Getenv(k); v != "" {
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}

@@ -26,6 +26,9 @@ type program struct {
 var programs = []program{
 	{"opencode-ai", "1.18.33", "opencode-ai@1.18.33", "opencode"},
 	{"@google/gemini-cli", "0.61.0", "gemini-cli@0.61.0", "gemini"},
+	{"@openai/codex", "0.169.0", "codex@0.169.0", "codex"},
+	// A native program since 2.x: it runs without Node, and npm only warns of an older one.
+	{"@anthropic-ai/claude-code", "2.1.330", "claude-code@2.1.330", "claude"},
 }
 
 // installTimeout bounds one installation: the packages have up to 450 MB.

@@ -4,72 +4,24 @@ import (
 	"encoding/json"
 	"strings"
 
+	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
 )
-
-// The functions here read what is there and take anything else for absent.
-
-func fields(raw json.RawMessage) map[string]json.RawMessage {
-	var m map[string]json.RawMessage
-	if json.Unmarshal(raw, &m) != nil {
-		return nil
-	}
-	return m
-}
-
-func list(raw json.RawMessage) []json.RawMessage {
-	var l []json.RawMessage
-	if json.Unmarshal(raw, &l) != nil {
-		return nil
-	}
-	return l
-}
-
-func text(raw json.RawMessage) string {
-	var s string
-	if len(raw) == 0 || json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
-}
-
-func number(raw json.RawMessage) int {
-	n, ok := whole(raw)
-	if !ok {
-		return 0
-	}
-	return n
-}
-
-func whole(raw json.RawMessage) (int, bool) {
-	var f *float64
-	if len(raw) == 0 || json.Unmarshal(raw, &f) != nil || f == nil || *f != *f || *f > 1e15 || *f < -1e15 {
-		return 0, false
-	}
-	return int(*f), true
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
 
 // command finds the shell command of an execute call: in its input, or, for an
 // agent that sends no input (Gemini CLI), in its title.
 func command(u map[string]json.RawMessage, state *toolState) string {
-	in := fields(u["rawInput"])
-	c := text(in["command"])
+	in := lenient.Fields(u["rawInput"])
+	c := lenient.Text(in["command"])
 	if c == "" {
 		var words []string
-		for _, w := range list(in["command"]) {
-			words = append(words, text(w))
+		for _, w := range lenient.List(in["command"]) {
+			words = append(words, lenient.Text(w))
 		}
 		c = strings.Join(words, " ")
 	}
-	if c == "" && text(u["kind"]) == "execute" && in == nil && !state.command {
-		c = text(u["title"])
+	if c == "" && lenient.Text(u["kind"]) == "execute" && in == nil && !state.command {
+		c = lenient.Text(u["title"])
 	}
 	if c != "" {
 		state.command = true
@@ -79,10 +31,10 @@ func command(u map[string]json.RawMessage, state *toolState) string {
 
 func locations(raw json.RawMessage) []api.Location {
 	var out []api.Location
-	for _, l := range list(raw) {
-		f := fields(l)
-		if p := text(f["path"]); p != "" {
-			out = append(out, api.Location{Path: p, Line: number(f["line"])})
+	for _, l := range lenient.List(raw) {
+		f := lenient.Fields(l)
+		if p := lenient.Text(f["path"]); p != "" {
+			out = append(out, api.Location{Path: p, Line: lenient.Number(f["line"])})
 		}
 	}
 	return out
@@ -92,36 +44,36 @@ func locations(raw json.RawMessage) []api.Location {
 func contents(raw json.RawMessage) (string, []api.FileEdit) {
 	var texts []string
 	var edits []api.FileEdit
-	for _, c := range list(raw) {
-		f := fields(c)
-		switch text(f["type"]) {
+	for _, c := range lenient.List(raw) {
+		f := lenient.Fields(c)
+		switch lenient.Text(f["type"]) {
 		case "content":
 			if s := blockText(f["content"]); s != "" {
 				texts = append(texts, s)
 			}
 		case "diff":
-			edits = append(edits, api.FileEdit{Path: text(f["path"]), OldText: text(f["oldText"]), NewText: text(f["newText"])})
+			edits = append(edits, api.FileEdit{Path: lenient.Text(f["path"]), OldText: lenient.Text(f["oldText"]), NewText: lenient.Text(f["newText"])})
 		}
 	}
 	return strings.Join(texts, "\n"), edits
 }
 
 func rawOutput(raw json.RawMessage) string {
-	if s := text(raw); s != "" {
+	if s := lenient.Text(raw); s != "" {
 		return s
 	}
-	f := fields(raw)
-	return or(text(f["output"]), or(text(f["stdout"]), text(f["error"])))
+	f := lenient.Fields(raw)
+	return lenient.Or(lenient.Text(f["output"]), lenient.Or(lenient.Text(f["stdout"]), lenient.Text(f["error"])))
 }
 
 // exitCode looks where OpenCode, the demo agent and Codex's adapter put it.
 func exitCode(output json.RawMessage, meta map[string]json.RawMessage) *int {
-	out := fields(output)
-	inner := fields(out["metadata"])
+	out := lenient.Fields(output)
+	inner := lenient.Fields(out["metadata"])
 	for _, raw := range []json.RawMessage{
-		out["exitCode"], out["exit_code"], out["exit"], inner["exit"], inner["exitCode"], fields(meta["terminal_exit"])["exit_code"],
+		out["exitCode"], out["exit_code"], out["exit"], inner["exit"], inner["exitCode"], lenient.Fields(meta["terminal_exit"])["exit_code"],
 	} {
-		if n, ok := whole(raw); ok {
+		if n, ok := lenient.Whole(raw); ok {
 			return &n
 		}
 	}
@@ -130,11 +82,11 @@ func exitCode(output json.RawMessage, meta map[string]json.RawMessage) *int {
 
 // turnUsage reads the tokens of a prompt's answer, or of Gemini CLI's note beside it.
 func turnUsage(usage, meta json.RawMessage) *api.Usage {
-	u := fields(usage)
-	in, out := number(u["inputTokens"]), number(u["outputTokens"])
+	u := lenient.Fields(usage)
+	in, out := lenient.Number(u["inputTokens"]), lenient.Number(u["outputTokens"])
 	if in == 0 && out == 0 {
-		q := fields(fields(fields(meta)["quota"])["token_count"])
-		in, out = number(q["input_tokens"]), number(q["output_tokens"])
+		q := lenient.Fields(lenient.Fields(lenient.Fields(meta)["quota"])["token_count"])
+		in, out = lenient.Number(q["input_tokens"]), lenient.Number(q["output_tokens"])
 	}
 	if in == 0 && out == 0 {
 		return nil

@@ -5,7 +5,6 @@ import (
 	"os"
 	"testing"
 
-	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
 	"catamaran/internal/agent/agenttest"
 	"catamaran/internal/agent/demoagent"
@@ -13,12 +12,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// roleVar makes this test program act as an agent.
-const roleVar = "CATAMARAN_TEST_AGENT"
-
 func TestMain(m *testing.M) {
 	proc.GuardMain()
-	switch role := os.Getenv(roleVar); role {
+	switch role := os.Getenv(agenttest.RoleVar); role {
 	case "":
 		goleak.VerifyTestMain(m)
 	case "demo":
@@ -35,17 +31,7 @@ func TestMain(m *testing.M) {
 // own returns a target that is this program in a role.
 func own(t *testing.T, role string) agenttest.Target {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return agenttest.Target{
-		Driver: acp.New(nil),
-		Config: agent.Config{ID: role, Name: "Agent " + role, Path: exe},
-		Env: func(*testing.T, string, string) []string {
-			return append(os.Environ(), roleVar+"="+role, "GORACE=atexit_sleep_ms=0")
-		},
-	}
+	return agenttest.Self(t, acp.New(nil), role)
 }
 
 func TestDemoAgentConforms(t *testing.T) {

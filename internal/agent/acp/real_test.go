@@ -4,7 +4,6 @@ package acp_test
 
 import (
 	"encoding/json"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,46 +13,16 @@ import (
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
 	"catamaran/internal/agent/agenttest"
-	"catamaran/internal/agent/modelsim"
 )
 
-// real returns a target for an installed program; `go run ./tools/agents install` puts it there.
+// real returns a target for an installed program.
 func real(t *testing.T, folder, program string, args ...string) agenttest.Target {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(cache, "catamaran-agents", folder, "node_modules", ".bin", program)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v; run: go run ./tools/agents install", err)
-	}
-	return agenttest.Target{
-		Driver: acp.New(slog.New(slog.NewTextHandler(testWriter{t}, nil))),
-		Config: agent.Config{ID: program, Name: program, Path: path, Args: args},
-		Work:   "please do the tools", Stream: "please stream a lot",
-		Made: "made.txt", Wrote: "notes.md", WroteText: "written by the scripted model",
-		Timeout: 2 * time.Minute,
-	}
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) { w.t.Logf("%s", b); return len(b), nil }
-
-// model starts a scripted model for one working directory and returns its URL.
-func model(t *testing.T, dir string) string {
-	sim := modelsim.Start(modelsim.Script{
-		Command: "echo hello-from-tool > made.txt; cat made.txt", File: filepath.Join(dir, "notes.md"),
-		Text: "# notes\nwritten by the scripted model\n", Say: "Done. I ran the command and wrote `notes.md`.\n",
-	}, t.Logf)
-	t.Cleanup(sim.Close)
-	return sim.URL
-}
-
-// bare is an environment that knows nothing of the developer's own agents.
-func bare(state string, more ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + state, "TMPDIR=" + state, "LANG=C.UTF-8", "TERM=dumb"}, more...)
+	return agenttest.Scripted(agenttest.Target{
+		Driver:  acp.New(agenttest.Log(t)),
+		Config:  agent.Config{ID: program, Name: program, Path: agenttest.Installed(t, folder, program), Args: args},
+		Timeout: 5 * time.Minute, // OpenCode starts in 2 s alone and in 10 s beside seven others
+	})
 }
 
 func TestOpenCode(t *testing.T) {
@@ -64,14 +33,14 @@ func TestOpenCode(t *testing.T) {
 		config, err := json.Marshal(map[string]any{
 			"model": "fake/fake-model", "small_model": "fake/fake-model", "autoupdate": false, "share": "disabled",
 			"provider": map[string]any{"fake": map[string]any{
-				"npm": "@ai-sdk/openai-compatible", "name": "Fake", "options": map[string]any{"baseURL": model(t, dir) + "/v1", "apiKey": "none"},
+				"npm": "@ai-sdk/openai-compatible", "name": "Fake", "options": map[string]any{"baseURL": agenttest.Model(t, dir) + "/v1", "apiKey": "none"},
 				"models": map[string]any{"fake-model": map[string]any{"name": "Fake model", "limit": map[string]any{"context": 100000, "output": 8000}}},
 			}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return bare(state, "XDG_DATA_HOME="+state+"/data", "XDG_CONFIG_HOME="+state+"/config", "XDG_CACHE_HOME="+state+"/cache", "XDG_STATE_HOME="+state+"/state",
+		return agenttest.Bare(state, "XDG_DATA_HOME="+state+"/data", "XDG_CONFIG_HOME="+state+"/config", "XDG_CACHE_HOME="+state+"/cache", "XDG_STATE_HOME="+state+"/state",
 			"OPENCODE_CONFIG_CONTENT="+string(config), "OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_MODELS_FETCH=1")
 	}
 	agenttest.Run(t, target)
@@ -87,7 +56,7 @@ func TestGeminiCLI(t *testing.T) {
 		if err := os.WriteFile(settings, []byte(`{"security":{"auth":{"selectedType":"gemini-api-key"},"folderTrust":{"enabled":false}},"telemetry":{"enabled":false},"privacy":{"usageStatisticsEnabled":false},"general":{"disableAutoUpdate":true,"disableUpdateNag":true,"enableAutoUpdate":false}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return bare(state, "GEMINI_API_KEY=none", "GOOGLE_GEMINI_BASE_URL="+model(t, dir))
+		return agenttest.Bare(state, "GEMINI_API_KEY=none", "GOOGLE_GEMINI_BASE_URL="+agenttest.Model(t, dir))
 	}
 	target.Restart = func(t *testing.T, _, state string) {
 		// Gemini CLI 0.61 names a session's file by the minute and wipes it when the

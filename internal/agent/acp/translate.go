@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"catamaran/internal/agent"
+	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
 )
 
@@ -39,15 +40,15 @@ func (t *translator) make(kind string) string {
 }
 
 func (t *translator) update(raw json.RawMessage) []agent.Event {
-	u := fields(raw)
-	kind := text(u["sessionUpdate"])
+	u := lenient.Fields(raw)
+	kind := lenient.Text(u["sessionUpdate"])
 	switch kind {
 	case "agent_message_chunk":
-		return t.chunk(agent.KindMessage, text(u["messageId"]), blockText(u["content"]))
+		return t.chunk(agent.KindMessage, lenient.Text(u["messageId"]), blockText(u["content"]))
 	case "agent_thought_chunk":
-		return t.chunk(agent.KindReasoning, text(u["messageId"]), blockText(u["content"]))
+		return t.chunk(agent.KindReasoning, lenient.Text(u["messageId"]), blockText(u["content"]))
 	case "usage_update":
-		if n := (api.Usage{ContextUsed: int64(number(u["used"])), ContextSize: int64(number(u["size"]))}); n != (api.Usage{}) {
+		if n := (api.Usage{ContextUsed: int64(lenient.Number(u["used"])), ContextSize: int64(lenient.Number(u["size"]))}); n != (api.Usage{}) {
 			return []agent.Event{{Kind: agent.KindUsage, ID: "usage", Usage: &n}}
 		}
 		return nil
@@ -57,7 +58,7 @@ func (t *translator) update(raw json.RawMessage) []agent.Event {
 	t.run = ""
 	switch kind {
 	case "tool_call", "tool_call_update":
-		if id := text(u["toolCallId"]); id != "" {
+		if id := lenient.Text(u["toolCallId"]); id != "" {
 			return t.tool(id, u, kind == "tool_call")
 		}
 	case "plan":
@@ -115,18 +116,18 @@ func (t *translator) chunk(kind, id, s string) []agent.Event {
 
 // blockText renders a content block as Markdown.
 func blockText(raw json.RawMessage) string {
-	b := fields(raw)
-	switch kind := text(b["type"]); kind {
+	b := lenient.Fields(raw)
+	switch kind := lenient.Text(b["type"]); kind {
 	case "text", "":
-		return text(b["text"])
+		return lenient.Text(b["text"])
 	case "resource_link":
-		return fmt.Sprintf("[%s](%s)", text(b["name"]), text(b["uri"]))
+		return fmt.Sprintf("[%s](%s)", lenient.Text(b["name"]), lenient.Text(b["uri"]))
 	case "resource":
-		r := fields(b["resource"])
-		if s := text(r["text"]); s != "" {
+		r := lenient.Fields(b["resource"])
+		if s := lenient.Text(r["text"]); s != "" {
 			return s
 		}
-		return "[" + text(r["uri"]) + "]"
+		return "[" + lenient.Text(r["uri"]) + "]"
 	default:
 		return "[" + kind + "]"
 	}
@@ -134,9 +135,9 @@ func blockText(raw json.RawMessage) string {
 
 func planSteps(raw json.RawMessage) []api.PlanStep {
 	steps := []api.PlanStep{}
-	for _, e := range list(raw) {
-		f := fields(e)
-		step := api.PlanStep{Text: text(f["content"]), Status: text(f["status"])}
+	for _, e := range lenient.List(raw) {
+		f := lenient.Fields(e)
+		step := api.PlanStep{Text: lenient.Text(f["content"]), Status: lenient.Text(f["status"])}
 		if step.Status != "in_progress" && step.Status != "completed" {
 			step.Status = "pending"
 		}
@@ -154,7 +155,7 @@ var statuses = map[string]api.ToolStatus{
 // without an earlier call.
 func (t *translator) tool(id string, u map[string]json.RawMessage, first bool) []agent.Event {
 	state := t.tools[id]
-	up := &agent.ToolUpdate{Kind: text(u["kind"]), Title: text(u["title"]), Status: statuses[text(u["status"])]}
+	up := &agent.ToolUpdate{Kind: lenient.Text(u["kind"]), Title: lenient.Text(u["title"]), Status: statuses[lenient.Text(u["status"])]}
 	if state == nil {
 		state = &toolState{}
 		t.tools[id] = state
@@ -164,10 +165,10 @@ func (t *translator) tool(id string, u map[string]json.RawMessage, first bool) [
 		}
 	}
 	if first {
-		up.Kind, up.Title = or(up.Kind, "other"), or(up.Title, or(text(u["name"]), "Tool call"))
+		up.Kind, up.Title = lenient.Or(up.Kind, "other"), lenient.Or(up.Title, lenient.Or(lenient.Text(u["name"]), "Tool call"))
 	}
 	e := agent.Event{Kind: agent.KindTool, ID: toolID(id), Tool: up}
-	if in := u["rawInput"]; len(fields(in)) > 0 || len(list(in)) > 0 || text(in) != "" {
+	if in := u["rawInput"]; len(lenient.Fields(in)) > 0 || len(lenient.List(in)) > 0 || lenient.Text(in) != "" {
 		up.Input = in
 	}
 	up.Command = command(u, state)
@@ -183,8 +184,8 @@ func (t *translator) tool(id string, u map[string]json.RawMessage, first bool) [
 	if output != "" {
 		up.Output = &output
 	}
-	meta := fields(u["_meta"])
-	e.Append = text(fields(meta["terminal_output_delta"])["data"]) // Codex's adapter streams output so
+	meta := lenient.Fields(u["_meta"])
+	e.Append = lenient.Text(lenient.Fields(meta["terminal_output_delta"])["data"]) // Codex's adapter streams output so
 	up.ExitCode = exitCode(u["rawOutput"], meta)
 	switch up.Status {
 	case api.ToolCompleted, api.ToolFailed, api.ToolCancelled:
@@ -234,14 +235,14 @@ func (t *translator) settleTools() []agent.Event {
 func (t *translator) approval(method string, p, call map[string]json.RawMessage) *api.Approval {
 	_, edits := contents(call["content"])
 	a := &api.Approval{
-		State: api.ApprovalPending, Kind: text(call["kind"]), Command: command(call, &toolState{}), Edits: edits,
-		Title: or(text(call["title"]), or(text(p["title"]), or(text(p["message"]), or(text(p["description"]), or(text(p["reason"]), method))))),
+		State: api.ApprovalPending, Kind: lenient.Text(call["kind"]), Command: command(call, &toolState{}), Edits: edits,
+		Title: lenient.Or(lenient.Text(call["title"]), lenient.Or(lenient.Text(p["title"]), lenient.Or(lenient.Text(p["message"]), lenient.Or(lenient.Text(p["description"]), lenient.Or(lenient.Text(p["reason"]), method))))),
 	}
-	for _, raw := range list(p["options"]) {
-		o := fields(raw)
-		id := or(text(o["optionId"]), or(text(o["id"]), text(raw)))
+	for _, raw := range lenient.List(p["options"]) {
+		o := lenient.Fields(raw)
+		id := lenient.Or(lenient.Text(o["optionId"]), lenient.Or(lenient.Text(o["id"]), lenient.Text(raw)))
 		if id != "" {
-			a.Options = append(a.Options, api.ApprovalOption{ID: id, Name: or(text(o["name"]), id), Kind: text(o["kind"])})
+			a.Options = append(a.Options, api.ApprovalOption{ID: id, Name: lenient.Or(lenient.Text(o["name"]), id), Kind: lenient.Text(o["kind"])})
 		}
 	}
 	if len(a.Options) == 0 {

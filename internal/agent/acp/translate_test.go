@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"catamaran/internal/agent"
+	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
 )
 
@@ -38,13 +39,13 @@ func replay(t *testing.T, name string) []agent.Event {
 		if l.Dir != "a->c" {
 			continue
 		}
-		p := fields(l.Msg.Params)
+		p := lenient.Fields(l.Msg.Params)
 		switch l.Msg.Method {
 		case "session/update":
 			events = append(events, tr.update(p["update"])...)
 		case "session/request_permission":
-			call := fields(p["toolCall"])
-			events = append(events, tr.asked(text(call["toolCallId"]), call)...)
+			call := lenient.Fields(p["toolCall"])
+			events = append(events, tr.asked(lenient.Text(call["toolCallId"]), call)...)
 			events = append(events, agent.Event{Kind: agent.KindApproval, Approval: tr.approval(l.Msg.Method, p, call)})
 		}
 	}
@@ -175,8 +176,8 @@ func FuzzUpdate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr := &translator{nonce: "n", tools: map[string]*toolState{}}
-		p := fields(data)
-		call := fields(p["toolCall"])
+		p := lenient.Fields(data)
+		call := lenient.Fields(p["toolCall"])
 		events := append(tr.update(data), tr.asked("x", call)...)
 		if _, ok := textChunk(data); ok && len(data) == 0 {
 			t.Error("a chunk of nothing")

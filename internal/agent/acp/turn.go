@@ -9,6 +9,7 @@ import (
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/jsonl"
+	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
 	"catamaran/internal/proc"
 )
@@ -49,7 +50,7 @@ type opened struct {
 // open initializes and gets a session.
 func (s *session) open(ctx context.Context) error {
 	var in initialized
-	err := s.call(ctx, "initialize", object{
+	err := s.Call(ctx, "initialize", object{
 		"protocolVersion":    1,
 		"clientCapabilities": object{"fs": object{"readTextFile": false, "writeTextFile": false}, "terminal": false},
 		"clientInfo":         clientInfo,
@@ -62,7 +63,7 @@ func (s *session) open(ctx context.Context) error {
 			Hint: "Update the app or install another version of the agent."}
 	}
 	s.mu.Lock()
-	s.info.PID, s.info.Version = s.p.PID(), in.AgentInfo.Version
+	s.info.PID, s.info.Version = s.PID(), in.AgentInfo.Version
 	s.mu.Unlock()
 
 	var op opened
@@ -75,11 +76,11 @@ func (s *session) open(ctx context.Context) error {
 	}
 	if !resumed {
 		op = opened{}
-		if err := s.call(ctx, "session/new", object{"cwd": s.o.Dir, "mcpServers": []any{}}, &op); err != nil {
+		if err := s.Call(ctx, "session/new", object{"cwd": s.o.Dir, "mcpServers": []any{}}, &op); err != nil {
 			return err
 		}
 		if op.SessionID == "" {
-			return &api.Error{Code: api.CodeAgentFailed, Message: s.o.Agent.Name + " opened a session without an id.", Details: s.p.StderrTail()}
+			return &api.Error{Code: api.CodeAgentFailed, Message: s.o.Agent.Name + " opened a session without an id.", Details: s.Details("")}
 		}
 	}
 	s.mu.Lock()
@@ -103,7 +104,7 @@ func (s *session) resume(ctx context.Context, in initialized) (opened, bool, err
 		return opened{}, false, nil
 	}
 	var op opened
-	err := s.call(ctx, method, object{"sessionId": s.o.Resume, "cwd": s.o.Dir, "mcpServers": []any{}}, &op)
+	err := s.Call(ctx, method, object{"sessionId": s.o.Resume, "cwd": s.o.Dir, "mcpServers": []any{}}, &op)
 	var answer *jsonl.Error
 	switch {
 	case err == nil:
@@ -113,7 +114,7 @@ func (s *session) resume(ctx context.Context, in initialized) (opened, bool, err
 		op.SessionID = s.o.Resume
 		return op, true, nil
 	case errors.As(err, &answer) && answer.Code != authRequired:
-		s.log.Info("agent does not know the session any more", "method", method, "error", err, "data", proc.Text(answer.Data[:min(len(answer.Data), 1<<10)]))
+		s.Log.Info("agent does not know the session any more", "method", method, "error", err, "data", proc.Text(answer.Data[:min(len(answer.Data), 1<<10)]))
 		return opened{}, false, nil
 	}
 	return opened{}, false, err
@@ -126,8 +127,8 @@ func (s *session) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	var answer *jsonl.Error
-	if err := s.call(ctx, "_catamaran/flush", object{}, nil); err != nil && !errors.As(err, &answer) {
-		s.log.Info("agent does not answer unknown calls", "error", err)
+	if err := s.Call(ctx, "_catamaran/flush", object{}, nil); err != nil && !errors.As(err, &answer) {
+		s.Log.Info("agent does not answer unknown calls", "error", err)
 	}
 }
 
@@ -154,9 +155,9 @@ func (s *session) setMode(ctx context.Context, op opened) error {
 			if c.Category != "mode" && c.ID != "mode" {
 				continue
 			}
-			option, current = c.ID, text(c.CurrentValue)
+			option, current = c.ID, lenient.Text(c.CurrentValue)
 			for _, v := range c.Options {
-				offered = append(offered, text(v.Value))
+				offered = append(offered, lenient.Text(v.Value))
 			}
 			break
 		}
@@ -172,15 +173,15 @@ func (s *session) setMode(ctx context.Context, op opened) error {
 	}
 	var err error
 	if option != "" {
-		err = s.call(ctx, "session/set_config_option", object{"sessionId": op.SessionID, "configId": option, "value": wanted}, nil)
+		err = s.Call(ctx, "session/set_config_option", object{"sessionId": op.SessionID, "configId": option, "value": wanted}, nil)
 	} else {
-		err = s.call(ctx, "session/set_mode", object{"sessionId": op.SessionID, "modeId": wanted}, nil)
+		err = s.Call(ctx, "session/set_mode", object{"sessionId": op.SessionID, "modeId": wanted}, nil)
 	}
 	var answer *jsonl.Error
 	if !errors.As(err, &answer) {
 		return err
 	}
-	s.log.Warn("agent refused a mode", "mode", wanted, "error", err)
+	s.Log.Warn("agent refused a mode", "mode", wanted, "error", err)
 	if s.o.Permission != api.PermissionFull {
 		s.emit(agent.Event{Kind: agent.KindNotice, ID: "notice:" + s.t.nonce + "-mode", Level: "warning",
 			Append: fmt.Sprintf("%s refused its mode %q and stays in %q: it may act without asking.", s.o.Agent.Name, wanted, current)})
@@ -208,7 +209,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 		Usage      json.RawMessage `json:"usage"`
 		Meta       json.RawMessage `json:"_meta"`
 	}
-	err := s.call(ctx, "session/prompt", object{"sessionId": id, "prompt": []object{{"type": "text", "text": prompt}}}, &r)
+	err := s.Call(ctx, "session/prompt", object{"sessionId": id, "prompt": []object{{"type": "text", "text": prompt}}}, &r)
 
 	s.mu.Lock()
 	s.prompting = false
@@ -218,7 +219,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 	var answer *jsonl.Error
 	if err != nil && interrupted && errors.As(err, &answer) {
 		// Some agents answer a cancelled turn with the error their own abort raised.
-		s.log.Info("agent answered a cancelled turn with an error", "error", err)
+		s.Log.Info("agent answered a cancelled turn with an error", "error", err)
 		stop, err = agent.StopCancelled, nil
 	}
 	if stop == "" {
@@ -226,18 +227,14 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 	}
 	s.endTurn(turnUsage(r.Usage, r.Meta))
 	if err != nil {
-		return "", s.failure(ctx, "failed", err)
+		return "", s.Failure(ctx, "failed", err)
 	}
 	return stop, nil
 }
 
 // endTurn settles what the agent left open.
 func (s *session) endTurn(usage *api.Usage) {
-	left := s.cancelApprovals()
-	s.mu.Lock()
-	left = append(s.settled, left...)
-	s.settled = nil
-	s.mu.Unlock()
+	left := s.questions.Settle()
 	s.sinkMu.Lock()
 	defer s.sinkMu.Unlock()
 	for _, id := range left {
@@ -255,13 +252,10 @@ func (s *session) Interrupt(ctx context.Context) error {
 	s.interrupted = true
 	id := s.id
 	s.mu.Unlock()
-	err := s.peer.Notify(ctx, "session/cancel", object{"sessionId": id})
-	settled := s.cancelApprovals()
-	s.mu.Lock()
-	s.settled = append(s.settled, settled...)
-	s.mu.Unlock()
+	err := s.Notify(ctx, "session/cancel", object{"sessionId": id})
+	s.questions.Cancel()
 	if err != nil {
-		return s.failure(ctx, "could not be interrupted", err)
+		return s.Failure(ctx, "could not be interrupted", err)
 	}
 	return nil
 }

@@ -1,7 +1,8 @@
 // Package jsonl is one end of a JSON-RPC conversation of one message a line, as
 // coding agents speak it on their standard streams: ACP with the "jsonrpc"
-// member, Codex without. Both ends may call. It knows no protocol's methods,
-// starts no process and logs nothing; the drivers and the demo agent use it.
+// member, Codex without, others in words of their own (Dialect). Both ends may
+// call. It knows no protocol's methods, starts no process and logs nothing; the
+// drivers and the demo agent use it.
 //
 // Invariants: messages reach the handler one at a time in the order they were
 // sent, and the answer to a call is delivered only after everything before it
@@ -78,6 +79,8 @@ type Options struct {
 	Writer io.Writer
 	// Bare leaves out the "jsonrpc":"2.0" member (Codex).
 	Bare bool
+	// Dialect says the same in other words; nil means JSON-RPC.
+	Dialect *Dialect
 	// MaxLine bounds a line in bytes; a longer one is skipped and reported.
 	MaxLine int
 	// WriteTimeout bounds one write.
@@ -89,14 +92,43 @@ type Options struct {
 	Garbage func(line []byte, reason error)
 }
 
+// Dialect is another wire form of calls, answers and notifications.
+type Dialect struct {
+	// Decode reads one line. An error makes it garbage.
+	Decode func(line []byte) (Incoming, error)
+	// Encode returns what is written, as one line of JSON, for a message.
+	Encode func(Outgoing) any
+}
+
+// Incoming is a message of the other end: a call has Method and ID, a
+// notification has Method, an answer has ID and Result or Error.
+type Incoming struct {
+	ID     json.RawMessage `json:"id"`
+	Method json.RawMessage `json:"method"` // a JSON string
+	Params json.RawMessage `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
+}
+
+// Outgoing is a message of this end, like Incoming. The ids of its own calls are
+// whole numbers.
+type Outgoing struct {
+	JSONRPC string           `json:"jsonrpc,omitempty"`
+	ID      json.RawMessage  `json:"id,omitempty"`
+	Method  string           `json:"method,omitempty"`
+	Params  any              `json:"params,omitempty"`
+	Result  *json.RawMessage `json:"result,omitempty"`
+	Error   *Error           `json:"error,omitempty"`
+}
+
 // GarbageBytes bounds what Options.Garbage is shown of a line.
 const GarbageBytes = 512
 
 // Peer is one end. Its methods are safe for concurrent use.
 type Peer struct {
 	o       Options
-	writes  chan outgoing
-	answers chan outgoing // holds maxAnswers
+	writes  chan queued
+	answers chan queued   // holds maxAnswers
 	done    chan struct{} // closed when the peer has ended
 	ended   chan struct{} // closed when Run has returned
 
@@ -113,7 +145,7 @@ type Peer struct {
 // wait for each other; beyond the bound it does, and the write timeout decides.
 const maxAnswers = 256
 
-type outgoing struct {
+type queued struct {
 	line    []byte
 	written chan error // capacity 1
 }
@@ -138,7 +170,7 @@ func New(o Options) (*Peer, error) {
 		o.Garbage = func([]byte, error) {}
 	}
 	return &Peer{
-		o: o, writes: make(chan outgoing), answers: make(chan outgoing, maxAnswers),
+		o: o, writes: make(chan queued), answers: make(chan queued, maxAnswers),
 		done: make(chan struct{}), ended: make(chan struct{}), pending: map[string]chan answer{},
 	}, nil
 }
@@ -229,15 +261,6 @@ func (p *Peer) endError() error {
 	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
-type wire struct {
-	JSONRPC string           `json:"jsonrpc,omitempty"`
-	ID      json.RawMessage  `json:"id,omitempty"`
-	Method  string           `json:"method,omitempty"`
-	Params  any              `json:"params,omitempty"`
-	Result  *json.RawMessage `json:"result,omitempty"`
-	Error   *Error           `json:"error,omitempty"`
-}
-
 // Call sends a call and waits for its answer, ctx, or the end of the peer. An
 // error answer is an *Error. After ctx ended a late answer is ignored.
 func (p *Peer) Call(ctx context.Context, method string, params any) (json.RawMessage, error) {
@@ -256,7 +279,7 @@ func (p *Peer) Call(ctx context.Context, method string, params any) (json.RawMes
 		delete(p.pending, id)
 		p.mu.Unlock()
 	}()
-	if err := p.send(ctx, wire{ID: json.RawMessage(id), Method: method, Params: params}); err != nil {
+	if err := p.send(ctx, Outgoing{ID: json.RawMessage(id), Method: method, Params: params}); err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
 	select {
@@ -272,7 +295,7 @@ func (p *Peer) Call(ctx context.Context, method string, params any) (json.RawMes
 
 // Notify sends a notification and waits until it is written.
 func (p *Peer) Notify(ctx context.Context, method string, params any) error {
-	if err := p.send(ctx, wire{Method: method, Params: params}); err != nil {
+	if err := p.send(ctx, Outgoing{Method: method, Params: params}); err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	return nil
@@ -285,35 +308,40 @@ func (p *Peer) Respond(id json.RawMessage, result any) error {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	r := json.RawMessage(raw)
-	return p.answer(wire{ID: id, Result: &r})
+	return p.answer(Outgoing{ID: id, Result: &r})
 }
 
 // RespondError answers the call id with an error. It does not wait for the writing.
 func (p *Peer) RespondError(id json.RawMessage, code int, message string) error {
-	return p.answer(wire{ID: id, Error: &Error{Code: code, Message: message}})
+	return p.answer(Outgoing{ID: id, Error: &Error{Code: code, Message: message}})
 }
 
-func (p *Peer) answer(w wire) error {
+func (p *Peer) answer(w Outgoing) error {
 	line, err := p.encode(w)
 	if err != nil {
 		return err
 	}
 	select {
-	case p.answers <- outgoing{line: line, written: make(chan error, 1)}:
+	case p.answers <- queued{line: line, written: make(chan error, 1)}:
 		return nil
 	case <-p.done:
 		return p.endError()
 	}
 }
 
-func (p *Peer) encode(w wire) ([]byte, error) {
-	if !p.o.Bare {
+func (p *Peer) encode(w Outgoing) ([]byte, error) {
+	var v any = w
+	switch {
+	case p.o.Dialect != nil:
+		v = p.o.Dialect.Encode(w)
+	case !p.o.Bare:
 		w.JSONRPC = "2.0"
+		v = w
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b) // ends the value with the newline the format wants
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(w); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	return b.Bytes(), nil
@@ -321,12 +349,12 @@ func (p *Peer) encode(w wire) ([]byte, error) {
 
 // send encodes and writes one message. The writing itself is bounded by
 // WriteTimeout even where ctx has no deadline.
-func (p *Peer) send(ctx context.Context, w wire) error {
+func (p *Peer) send(ctx context.Context, w Outgoing) error {
 	line, err := p.encode(w)
 	if err != nil {
 		return err
 	}
-	out := outgoing{line: line, written: make(chan error, 1)}
+	out := queued{line: line, written: make(chan error, 1)}
 	// The wait includes that of writes before this one, each of which has its own bound.
 	select {
 	case p.writes <- out:
@@ -347,7 +375,7 @@ func (p *Peer) send(ctx context.Context, w wire) error {
 
 func (p *Peer) write() {
 	for {
-		var out outgoing
+		var out queued
 		select {
 		case <-p.done:
 			return

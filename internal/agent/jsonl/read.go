@@ -61,19 +61,17 @@ func (p *Peer) garbage(line []byte, reason error) {
 	p.o.Garbage(bytes.Clone(line), reason)
 }
 
-type incoming struct {
-	ID     json.RawMessage `json:"id"`
-	Method json.RawMessage `json:"method"`
-	Params json.RawMessage `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  json.RawMessage `json:"error"`
-}
-
 func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
 func (p *Peer) dispatch(line []byte) {
-	var in incoming
-	if err := json.Unmarshal(line, &in); err != nil {
+	var in Incoming
+	var err error
+	if p.o.Dialect != nil {
+		in, err = p.o.Dialect.Decode(line)
+	} else {
+		err = json.Unmarshal(line, &in)
+	}
+	if err != nil {
 		p.garbage(line, err)
 		return
 	}

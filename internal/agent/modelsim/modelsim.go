@@ -1,6 +1,6 @@
 // Package modelsim is a scripted model on loopback for tests that drive real
-// agent programs: OpenAI-compatible chat completions and Gemini's
-// generateContent, streamed as server-sent events. In every turn it answers step
+// agent programs: OpenAI-compatible chat completions, Gemini's generateContent
+// and Anthropic's messages, streamed as server-sent events. In every turn it answers step
 // 0 with a shell tool call, step 1 with a file write, step 2 with text; a prompt
 // that holds "stream" it answers with words until the agent hangs up. Only tests
 // import it; it listens on 127.0.0.1 alone.
@@ -66,12 +66,20 @@ func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/chat/completions"):
 		s.chat(w, r, body)
+	case strings.HasSuffix(r.URL.Path, "/responses"):
+		s.responses(w, r, body)
 	case strings.HasSuffix(r.URL.Path, ":streamGenerateContent"):
 		s.gemini(w, r, body, true)
 	case strings.HasSuffix(r.URL.Path, ":generateContent"):
 		s.gemini(w, r, body, false)
 	case strings.HasSuffix(r.URL.Path, ":countTokens"):
 		reply(w, object{"totalTokens": 10})
+	case strings.HasSuffix(r.URL.Path, "/messages"):
+		s.anthropic(w, r, body)
+	case strings.HasSuffix(r.URL.Path, "/messages/count_tokens"):
+		reply(w, object{"input_tokens": 10})
+	case r.Method == http.MethodHead:
+		w.WriteHeader(http.StatusOK) // a client that looks whether anybody is there
 	default:
 		s.Log("modelsim: no answer to %s %s", r.Method, r.URL.Path)
 		http.NotFound(w, r)
@@ -86,14 +94,15 @@ func reply(w http.ResponseWriter, v any) {
 // step is what the model does next.
 type step struct {
 	text  string
+	think string // before the text, where the protocol has it
 	tool  string
 	args  object
 	words bool // endless
 }
 
 var (
-	shells = []string{"bash", "run_shell_command", "shell"}
-	writes = []string{"write", "write_file"}
+	shells = []string{"bash", "run_shell_command", "shell", "Bash"}
+	writes = []string{"write", "write_file", "Write"}
 )
 
 // next decides from the newest prompt, the number of tool results after it, and the offered tools.

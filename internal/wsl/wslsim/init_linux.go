@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -85,9 +86,10 @@ func runInit(args []string, ready *os.File) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := installWslpath(dir, d); err != nil {
+	if err := installTools(dir, d); err != nil {
 		return err
 	}
+	s.installMounts(dir, d)
 	in := &distroInit{relays: map[int]bool{}}
 	if in.lifeR, in.lifeW, err = os.Pipe(); err != nil {
 		return err
@@ -102,14 +104,17 @@ func runInit(args []string, ready *os.File) error {
 	if s.IdleStopMS != 0 {
 		idle = time.Duration(s.IdleStopMS) * time.Millisecond
 	}
-	in.loop(l, idle)
+	last := in.loop(l, idle)
+	_ = os.WriteFile(filepath.Join(dir, vmStopped), nil, 0o600)
+	_ = os.Chtimes(filepath.Join(dir, vmStopped), time.Time{}, time.Now())
+	l.Close()
+	// Whoever asked waits for the end of its connection, and must then find the distro stopped.
+	runtime.KeepAlive(last)
 	return nil
 }
 
-func (in *distroInit) loop(l *net.UnixListener, idle time.Duration) {
-	// Closed before the process ends, so that whoever waits for the end of its
-	// connection finds the distro stopped.
-	defer l.Close()
+// loop serves until the distro ends, and returns the connection that asked for that, if one did.
+func (in *distroInit) loop(l *net.UnixListener, idle time.Duration) *net.UnixConn {
 	conns := make(chan *net.UnixConn)
 	go func() {
 		for {
@@ -148,7 +153,7 @@ func (in *distroInit) loop(l *net.UnixListener, idle time.Duration) {
 			switch m.op {
 			case opTerminate:
 				in.killAll()
-				return
+				return m.conn
 			case opProcesses:
 				pids := []int{}
 				for _, pid := range descendants(os.Getpid()) {
@@ -172,10 +177,13 @@ func (in *distroInit) loop(l *net.UnixListener, idle time.Duration) {
 				timer.Reset(idle)
 			}
 		case <-timer.C:
-			// Daemons do not keep a distro alive [A4].
+			// Daemons do not keep a distro alive [A4]. The soft stop is a SIGTERM nobody waits for [B34].
 			if len(in.relays) == 0 {
+				for _, pid := range descendants(os.Getpid()) {
+					_ = syscall.Kill(pid, syscall.SIGTERM)
+				}
 				in.killAll()
-				return
+				return nil
 			}
 		}
 	}
@@ -290,22 +298,34 @@ func descendants(root int) []int {
 	return out
 }
 
-// installWslpath puts wslpath into the distro: a script, since nothing in the
-// environment may tell the program where its scenario is.
-func installWslpath(dir string, d Distro) error {
+// installTools puts wslpath and wslinfo into the distro: scripts, since nothing in
+// the environment may tell the programs where their scenario is. A shifted clock
+// is a date program of its own.
+func installTools(dir string, d Distro) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	text := "#!/bin/sh\nexec " + quote(exe) + " wslsim-wslpath " + quote(dir) + " " + quote(d.Name) + " \"$@\"\n"
+	tools := map[string]string{}
+	for _, name := range []string{"wslpath", "wslinfo"} {
+		tools[name] = "#!/bin/sh\nexec " + quote(exe) + " wslsim-" + name + " " + quote(dir) + " " + quote(d.Name) + " \"$@\"\n"
+	}
+	if d.ClockShiftMS != 0 {
+		tools["date"] = fmt.Sprintf("#!/bin/sh\nexec /bin/date -d \"@$(($(/bin/date +%%s) + %d))\" \"$@\"\n", d.ClockShiftMS/1000)
+	}
 	bin := d.bin(dir)
 	if err := os.MkdirAll(bin, 0o700); err != nil {
 		return err
 	}
-	tmp := filepath.Join(bin, ".wslpath."+strconv.Itoa(os.Getpid()))
-	if err := os.WriteFile(tmp, []byte(text), 0o700); err != nil {
-		return err
+	for name, text := range tools {
+		tmp := filepath.Join(bin, "."+name+"."+strconv.Itoa(os.Getpid()))
+		if err := os.WriteFile(tmp, []byte(text), 0o700); err != nil {
+			return err
+		}
+		if err := os.Rename(tmp, filepath.Join(bin, name)); err != nil {
+			return err
+		}
 	}
-	return os.Rename(tmp, filepath.Join(bin, "wslpath"))
+	return nil
 }

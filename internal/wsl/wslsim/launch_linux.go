@@ -10,6 +10,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +31,11 @@ type request struct {
 	Env  []string
 	Dir  string
 	Home string
+	// WSL1: nothing gets SIGHUP when wsl.exe is killed [B30].
+	WSL1 bool
+	// OOM kills the program after OOMAfterMS [B40].
+	OOM        bool
+	OOMAfterMS int64
 }
 
 // launch is the front of a program in a distro: it talks to the relay through
@@ -57,9 +65,13 @@ func (m *machine) launch(c command) uint32 {
 		untranslatable = append(untranslatable, bad)
 	}
 	for _, p := range untranslatable { // [B21], W19
+		if m.OldWarnings { // LF and UTF-8: it comes from Linux [A2.2]
+			_, _ = fmt.Fprintf(os.Stderr, "<3>WSL (1230 - Relay) ERROR: CreateProcessParseCommon:863: Failed to translate %s\n", p)
+			continue
+		}
 		m.err.print("wsl: Failed to translate '" + p + "'\r\n")
 	}
-	req := request{Env: env, Dir: dir, Home: home}
+	req := request{Env: env, Dir: dir, Home: home, WSL1: d.version() == 1, OOM: m.effects.hasOOM, OOMAfterMS: m.effects.oom.Milliseconds()}
 	shell := d.shell()
 	name := shell
 	if c.login {
@@ -77,7 +89,75 @@ func (m *machine) launch(c command) uint32 {
 	if done {
 		return code
 	}
+	if hold := max(m.HoldStdoutMS, m.effects.holdMS); hold > 0 {
+		if err := startHost(hold); err != nil {
+			return m.fail(err)
+		}
+	}
 	return m.relay(socks)
+}
+
+// startHost leaves a wslhost behind that keeps our stdout open for ms milliseconds [B23].
+func startHost(ms int) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	p, err := os.StartProcess(self, []string{roleHost, strconv.Itoa(ms)}, &os.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []*os.File{null, os.Stdout, null}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("start wslhost: %w", err)
+	}
+	return p.Release()
+}
+
+func hostMain(args []string) int {
+	if ms, err := strconv.Atoi(strings.Join(args, "")); err == nil {
+		wait(time.Duration(ms) * time.Millisecond)
+	}
+	return 0
+}
+
+// envInner marks the inner one of two wsl.exe processes.
+const envInner = "WSLSIM_INNER"
+
+// forward is the outer wsl.exe: it starts the inner one with the same command
+// line and streams and passes its exit code; the inner one dies with it [A1.1, B24].
+func forward(argv []string) uint32 {
+	runtime.LockOSThread() // the death signal is tied to the thread that starts the child
+	exit, err := os.CreateTemp("", "wslsim-inner-")
+	if err != nil {
+		return refuse("forward: " + err.Error())
+	}
+	defer exit.Close()
+	// Without a name nothing stays behind when the outer one is killed.
+	_ = os.Remove(exit.Name())
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, EnvExitFile+"=") || strings.HasPrefix(kv, EnvScenario+"=")
+	})
+	p, err := os.StartProcess(self, argv, &os.ProcAttr{
+		Env:   append(env, envInner+"=1", fmt.Sprintf("%s=/proc/%d/fd/%d", EnvExitFile, os.Getpid(), exit.Fd()), EnvScenario+"="+scenarioDir()),
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		return refuse("forward: " + err.Error())
+	}
+	state, err := p.Wait()
+	if err != nil {
+		return refuse("forward: " + err.Error())
+	}
+	if b, err := io.ReadAll(exit); err == nil {
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32); err == nil {
+			return uint32(n)
+		}
+	}
+	if state.ExitCode() < 0 {
+		return 1 // killed
+	}
+	return uint32(state.ExitCode())
 }
 
 // connect hands the request to the distro's init, which is started when it does not run.
@@ -114,6 +194,10 @@ func (m *machine) ensure(d Distro) (*net.UnixConn, uint32, bool) {
 	if conn, err := dial(m.dir, d.Name); err == nil {
 		return conn, 0, false
 	}
+	// A scenario written by hand may name distros that nobody has made folders for.
+	if err := d.makeFolders(m.dir); err != nil {
+		return nil, m.fail(err), true
+	}
 	unlock, err := LockFile(filepath.Join(d.folder(m.dir), "start.lock"))
 	if err != nil {
 		return nil, m.fail(err), true
@@ -128,7 +212,16 @@ func (m *machine) ensure(d Distro) (*net.UnixConn, uint32, bool) {
 	if d.StartDelayMS < 0 { // [B33]
 		hang()
 	}
-	wait(time.Duration(d.StartDelayMS) * time.Millisecond)
+	delay := d.StartDelayMS
+	if !m.vmRuns() {
+		delay += m.VMDelayMS
+	}
+	limit := d.InitTimeoutMS
+	if limit == 0 {
+		limit = 10_000
+	}
+	delay += min(d.SystemdDelayMS, limit)
+	wait(time.Duration(delay) * time.Millisecond)
 	if err := startInit(m.dir, d.Name); err != nil {
 		return nil, m.fail(err), true
 	}
@@ -139,16 +232,38 @@ func (m *machine) ensure(d Distro) (*net.UnixConn, uint32, bool) {
 	return conn, 0, false
 }
 
+// vmRuns: some distro runs, or the last one ended less than the VM's idle time ago [B34].
+func (m *machine) vmRuns() bool {
+	for _, d := range m.Distros {
+		if Running(m.dir, d.Name) {
+			return true
+		}
+	}
+	idle := 60 * time.Second
+	if m.VMIdleMS != 0 {
+		idle = time.Duration(m.VMIdleMS) * time.Millisecond
+	}
+	st, err := os.Stat(filepath.Join(m.dir, vmStopped))
+	return err == nil && time.Since(st.ModTime()) < idle
+}
+
+// vmStopped was last touched when a distro ended; a shutdown removes it with the VM.
+const vmStopped = "vm.stopped"
+
 // relay copies until the program has ended and all of its output is delivered [B25 to B28].
 func (m *machine) relay(s [4]*os.File) uint32 {
 	stdin, stdout, stderr := stream(0), stream(1), stream(2)
-	go func() {
-		_, _ = copyPieces(s[0], stdin)
-		closeWrite(s[0]) // EOF closes only the program's stdin [A3.2]
-	}()
+	if !m.effects.deaf {
+		go func() {
+			_, _ = copyPieces(&output{w: s[0], m: &machine{effects: effects{size: m.effects.size, pause: m.effects.pause}}}, stdin)
+			closeWrite(s[0]) // EOF closes only the program's stdin [A3.2]
+		}()
+	}
 	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = copyPieces(stdout, s[1]) })
-	wg.Go(func() { _, _ = copyPieces(stderr, s[2]) })
+	wg.Go(func() { _, _ = copyPieces(&output{w: stdout, m: m}, s[1]) })
+	wg.Go(func() {
+		_, _ = copyPieces(&output{w: stderr, m: &machine{effects: effects{size: m.effects.size, pause: m.effects.pause}}}, s[2])
+	})
 	var status [4]byte
 	_, err := io.ReadFull(s[3], status[:])
 	wg.Wait()
@@ -158,7 +273,7 @@ func (m *machine) relay(s [4]*os.File) uint32 {
 	return m.exitOf(syscall.WaitStatus(uint32(status[0]) | uint32(status[1])<<8 | uint32(status[2])<<16 | uint32(status[3])<<24))
 }
 
-// exitOf maps a raw wait status [A3.5, X02 to X12].
+// exitOf maps a raw wait status [A3.5, B32, X02 to X12].
 func (m *machine) exitOf(ws syscall.WaitStatus) uint32 {
 	if ws.Signaled() {
 		code := uint32(ws.Signal())
@@ -306,6 +421,9 @@ func Shutdown(dir string) error {
 	var errs []error
 	for _, d := range s.Distros {
 		errs = append(errs, Terminate(dir, d.Name))
+	}
+	if err := os.Remove(filepath.Join(dir, vmStopped)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -12,6 +12,12 @@ var errOnlyLinux = errors.New("wslsim: distros are only simulated on Linux")
 
 func (m *machine) launch(command) uint32 { return refuse("launching outside Linux") }
 
+func forward([]string) uint32 { return refuse("a forwarder outside Linux") }
+
+func hostMain([]string) int { return exitRefused }
+
+const envInner = "WSLSIM_INNER"
+
 func initMain([]string) int { return exitRefused }
 func relayMain() int        { return exitRefused }
 func sessionMain() int      { return exitRefused }

@@ -151,16 +151,21 @@ const (
 
 // command is a parsed command line.
 type command struct {
-	// verb is "" for launching a program, else list, status, version, help, terminate, shutdown, set-default.
+	// verb is "" for launching a program, else an option without its dashes.
 	verb string
-	arg  string   // of terminate and set-default
-	tail []string // of list
+	// option is the verb as it was written.
+	option string
+	arg    string   // of terminate, set-default and unregister
+	tail   []string // of list, import, install and update
 
 	distro, guid, user string
 	hasDistro          bool
 	cd                 string
 	hasCD              bool
 	home               bool // ~
+	byID               bool // --distribution-id
+	shellType          bool // --shell-type
+	system             bool // --system
 	form               form
 	login              bool // --shell-type login
 	argv               []string
@@ -183,8 +188,7 @@ type codeError struct{ text, code string }
 func (e *codeError) Error() string { return e.text }
 
 var knownUnsimulated = map[string]bool{
-	"--system": true, "--parent-console": true, "--install": true, "--uninstall": true, "--update": true,
-	"--import": true, "--import-in-place": true, "--export": true, "--unregister": true, "--manage": true,
+	"--parent-console": true, "--uninstall": true, "--import-in-place": true, "--export": true, "--manage": true,
 	"--mount": true, "--unmount": true, "--debug-shell": true, "--set-default-version": true, "--set-version": true,
 }
 
@@ -242,7 +246,9 @@ func parse(raw string) (command, error) {
 			if !guidForm.MatchString(value) {
 				return c, errInvalidArg
 			}
-			c.guid, c.hasDistro = value, true
+			c.guid, c.hasDistro, c.byID = value, true, true
+		case "--system":
+			c.system, rest = true, after
 		case "-u", "--user":
 			if c.user, rest, err = param(after, "--user"); err != nil {
 				return c, err
@@ -258,6 +264,7 @@ func parse(raw string) (command, error) {
 			if shellType, rest, err = param(after, "--shell-type"); err != nil {
 				return c, err
 			}
+			c.shellType = true
 			if shellType != "standard" && shellType != "login" && shellType != "none" {
 				return c, refusal("--shell-type " + shellType)
 			}
@@ -279,8 +286,10 @@ func missing(option string) error {
 	return usageError("Argument " + option + " is missing a required parameter.\r\n")
 }
 
+const invalidArgument = "Invalid command line argument: "
+
 func badArgument(tok string) error { // E29
-	return usageError("Invalid command line argument: " + tok + "\r\nPlease use 'wsl.exe --help' to get a list of supported arguments.\r\n")
+	return usageError(invalidArgument + tok + "\r\nPlease use 'wsl.exe --help' to get a list of supported arguments.\r\n")
 }
 
 func param(s, option string) (value, rest string, err error) {
@@ -314,7 +323,7 @@ func (c command) shell(rest, shellType string) (command, error) {
 
 func isVerb(tok string) bool {
 	switch tok {
-	case "-l", "--list", "--status", "-v", "--version", "--help", "-t", "--terminate", "--shutdown", "-s", "--set-default", "--setdefault":
+	case "-l", "--list", "--import", "--install", "--update", "--unregister", "--status", "-v", "--version", "--help", "-t", "--terminate", "--shutdown", "-s", "--set-default", "--setdefault":
 		return true
 	}
 	return false
@@ -323,7 +332,14 @@ func isVerb(tok string) bool {
 func (c command) asVerb(tok, after string) (command, error) {
 	var err error
 	rest := after
+	c.option = tok
 	switch tok {
+	case "--import", "--install", "--update":
+		c.verb, c.tail = tok[2:], tailW(after)
+		return c, nil
+	case "--unregister":
+		c.verb = "unregister"
+		c.arg, rest, err = param(after, "--unregister")
 	case "-l", "--list":
 		c.verb, c.tail = "list", tailW(after)
 		return c, nil

@@ -44,6 +44,13 @@ func relayMain() int {
 	if err != nil {
 		return 1
 	}
+	var launched struct {
+		WSL1, OOM  bool
+		OOMAfterMS int64
+	}
+	if err := json.Unmarshal(body, &launched); err != nil {
+		return 1
+	}
 	pty, tty, err := openPTY()
 	if err != nil {
 		return 1
@@ -86,7 +93,10 @@ func relayMain() int {
 	}
 	go func() { // wsl.exe is gone: pty, stdin and output all break, nothing else is sent [B30, B31]
 		_, _ = socks[3].Read(make([]byte, 1))
-		for _, f := range []*os.File{pty, near[0], near[1], near[2], socks[1], socks[2]} {
+		if !launched.WSL1 {
+			pty.Close()
+		}
+		for _, f := range []*os.File{near[0], near[1], near[2], socks[1], socks[2]} {
 			f.Close()
 		}
 	}()
@@ -98,6 +108,9 @@ func relayMain() int {
 		os.Exit(1)
 	}()
 
+	if launched.OOM {
+		time.AfterFunc(time.Duration(launched.OOMAfterMS)*time.Millisecond, func() { _ = p.Kill() })
+	}
 	state, err := p.Wait()
 	if err != nil {
 		return 1

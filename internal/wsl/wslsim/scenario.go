@@ -29,8 +29,45 @@ type Scenario struct {
 	WindowsDir  string `json:"windowsDir,omitempty"`
 	WindowsPath string `json:"windowsPath,omitempty"`
 	// IdleStopMS is how long a distro without a client keeps running, in milliseconds; 0 means 15000, -1 for ever.
-	IdleStopMS int     `json:"idleStopMs,omitempty"`
+	IdleStopMS int `json:"idleStopMs,omitempty"`
+	// VMDelayMS is what a start costs on top when the virtual machine does not run, in
+	// milliseconds; it runs on for VMIdleMS after its last distro, 0 means 60000 [B34].
+	VMDelayMS int `json:"vmDelayMs,omitempty"`
+	VMIdleMS  int `json:"vmIdleMs,omitempty"`
+	Knobs
+	// Transcripts are what --install, --update and --list --online print; without one they are refused [B8].
+	Transcripts map[string]Transcript `json:"transcripts,omitempty"`
+	// DefaultKey replaces the registry value DefaultDistribution, to let it point nowhere [B40].
+	DefaultKey string  `json:"defaultKey,omitempty"`
 	Faults     []Fault `json:"faults,omitempty"`
+}
+
+// Knobs select among behaviours that differ between versions or are not verified.
+type Knobs struct {
+	// Forwarder makes one call two processes, an outer and an inner wsl.exe [B24].
+	Forwarder bool `json:"forwarder,omitempty"`
+	// HoldStdoutMS is how long wslhost keeps the inherited stdout open after a launch, in milliseconds [B23].
+	HoldStdoutMS int `json:"holdStdoutMs,omitempty"`
+	// OldWarnings gives untranslatable paths the old form of init [B21].
+	OldWarnings bool `json:"oldWarnings,omitempty"`
+	// StateWords translates the states of --list --verbose [B15].
+	StateWords map[string]string `json:"stateWords,omitempty"`
+	// WslpathReason follows the path in wslpath's error: "", "Invalid argument" or "Result not representable" [B38].
+	WslpathReason string `json:"wslpathReason,omitempty"`
+	// StubExit is the exit code of --status without WSL; 0 means 50 [B10].
+	StubExit uint32 `json:"stubExit,omitempty"`
+	// VersionExit makes --version fail without a word, as early Store builds did with 128 [A1.5].
+	VersionExit uint32 `json:"versionExit,omitempty"`
+	// NetworkingMode and VMID are what wslinfo answers; "" means nat, and a fixed id [B39].
+	NetworkingMode string `json:"networkingMode,omitempty"`
+	VMID           string `json:"vmId,omitempty"`
+}
+
+// Transcript is a scripted answer.
+type Transcript struct {
+	Stdout  string `json:"stdout"`
+	Exit    uint32 `json:"exit,omitempty"`
+	DelayMS int    `json:"delayMs,omitempty"`
 }
 
 // Distro is one registered distribution.
@@ -38,7 +75,7 @@ type Distro struct {
 	Name string `json:"name"`
 	// GUID in braces; Create fills it in.
 	GUID string `json:"guid,omitempty"`
-	// Version is 1 or 2; 0 means 2. Version 1 is only listed: it cannot be started here.
+	// Version is 1 or 2; 0 means 2. In version 1 nothing gets SIGHUP when wsl.exe is killed [B30].
 	Version int `json:"version,omitempty"`
 	// State is "" for an installed distro (then Stopped or Running by itself), or
 	// Installing, Uninstalling, Converting or Exporting for ever.
@@ -52,6 +89,16 @@ type Distro struct {
 	Shell string `json:"shell,omitempty"`
 	// StartDelayMS is how long a cold start takes, in milliseconds; -1 means for ever.
 	StartDelayMS int `json:"startDelayMs,omitempty"`
+	// SystemdDelayMS is the wait for systemd at a start, at most InitTimeoutMS (0 means 10000) [B33].
+	SystemdDelayMS int `json:"systemdDelayMs,omitempty"`
+	InitTimeoutMS  int `json:"initTimeoutMs,omitempty"`
+	// ClockShiftMS is by how much the distro's clock is ahead, in milliseconds. The host's
+	// kernel has one clock, so only the program date in the distro's PATH shows it [B40].
+	ClockShiftMS int64 `json:"clockShiftMs,omitempty"`
+	// Registry replaces values of the distro's key; null removes one [B40].
+	Registry map[string]any `json:"registry,omitempty"`
+	// Location is the Windows folder of the disk.
+	Location string `json:"location,omitempty"`
 	// Env is put over the distro's default environment (registry value DefaultEnvironment).
 	Env map[string]string `json:"env,omitempty"`
 	// AutomountRoot is where drives are mounted; "" means /mnt, "off" not at all.
@@ -59,50 +106,6 @@ type Distro struct {
 	// NoInterop and NoWindowsPath are interop.enabled and interop.appendWindowsPath turned off.
 	NoInterop     bool `json:"noInterop,omitempty"`
 	NoWindowsPath bool `json:"noWindowsPath,omitempty"`
-}
-
-// Where a fault strikes.
-const (
-	OnList      = "list"      // any --list
-	OnStatus    = "status"    // --status
-	OnVersion   = "version"   // --version
-	OnTerminate = "terminate" // --terminate
-	OnShutdown  = "shutdown"  // --shutdown
-	OnLaunch    = "launch"    // every start of a program in a distro
-	OnStart     = "start"     // only the start of a stopped distro
-)
-
-// What a fault does.
-const (
-	// Hang never returns.
-	Hang = "hang"
-	// Delay goes on after DelayMS.
-	Delay = "delay"
-	// Fail prints Text and the code path Code and exits with 4294967295.
-	Fail = "error"
-	// Noise prints Text on stderr as a warning of wsl.exe and goes on; LinuxNoise as one of the Linux side.
-	Noise      = "noise"
-	LinuxNoise = "linux-noise"
-	// Output writes Text as it is to stdout and exits with Exit.
-	Output = "output"
-)
-
-// Fault makes the simulator misbehave as real machines were seen to do.
-type Fault struct {
-	// ID keeps the count of strikes; faults with the same id share it.
-	ID string `json:"id"`
-	On string `json:"on"`
-	// Distro restricts launch, start and terminate to one; "" is any.
-	Distro  string `json:"distro,omitempty"`
-	Kind    string `json:"kind"`
-	Text    string `json:"text,omitempty"`
-	Code    string `json:"code,omitempty"`
-	DelayMS int    `json:"delayMs,omitempty"`
-	Exit    uint32 `json:"exit,omitempty"`
-	// Times is how often it strikes; 0 means always.
-	Times int `json:"times,omitempty"`
-	// Skip is how many calls are spared first.
-	Skip int `json:"skip,omitempty"`
 }
 
 const scenarioFile = "scenario.json"
@@ -120,23 +123,36 @@ func Two() Scenario {
 // Create writes s into dir, which is made when missing, with the homes of its
 // distros. What an earlier scenario in dir had in the homes stays.
 func Create(dir string, s Scenario) error {
+	next := 0xaa
 	for i := range s.Distros {
-		if s.Distros[i].GUID == "" {
-			s.Distros[i].GUID = fmt.Sprintf("{00000000-0000-0000-0000-%012x}", 0xaa+i)
+		for s.Distros[i].GUID == "" {
+			guid := fmt.Sprintf("{00000000-0000-0000-0000-%012x}", next)
+			if _, taken := s.findGUID(guid); !taken {
+				s.Distros[i].GUID = guid
+			}
+			next++
 		}
 	}
 	if err := Save(dir, s); err != nil {
 		return err
 	}
 	for _, d := range s.Distros {
-		subs := []string{d.bin(dir)}
-		for _, user := range append([]string{d.user(), "root"}, d.Users...) {
-			subs = append(subs, d.home(dir, user))
+		if err := d.makeFolders(dir); err != nil {
+			return fmt.Errorf("wslsim: create scenario: %w", err)
 		}
-		for _, sub := range subs {
-			if err := os.MkdirAll(sub, 0o700); err != nil {
-				return fmt.Errorf("wslsim: create scenario: %w", err)
-			}
+	}
+	return nil
+}
+
+// makeFolders makes the homes of a distro and the folder of its own programs; what is there stays as it is.
+func (d Distro) makeFolders(dir string) error {
+	subs := []string{d.bin(dir)}
+	for _, user := range append([]string{d.user(), "root"}, d.Users...) {
+		subs = append(subs, d.home(dir, user))
+	}
+	for _, sub := range subs {
+		if err := os.MkdirAll(sub, 0o700); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -147,14 +163,23 @@ func Save(dir string, s Scenario) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("wslsim: save scenario: %w", err)
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("wslsim: save scenario: %w", err)
 	}
-	f, err := os.CreateTemp(dir, scenarioFile+".*")
+	// The registry goes first: a distro that is listed is registered.
+	if err := replace(dir, RegistryFile, s.registry()); err != nil {
+		return err
+	}
+	return replace(dir, scenarioFile, s)
+}
+
+// replace writes v as JSON into the file name of dir, atomically.
+func replace(dir, name string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("wslsim: save scenario: %w", err)
+	}
+	f, err := os.CreateTemp(dir, name+".*")
 	if err != nil {
 		return fmt.Errorf("wslsim: save scenario: %w", err)
 	}
@@ -163,7 +188,7 @@ func Save(dir string, s Scenario) error {
 	if err := errors.Join(werr, f.Close()); err != nil {
 		return fmt.Errorf("wslsim: save scenario: %w", err)
 	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, scenarioFile)); err != nil {
+	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
 		return fmt.Errorf("wslsim: save scenario: %w", err)
 	}
 	return nil
@@ -218,19 +243,19 @@ func (s Scenario) check() error {
 			return fmt.Errorf("wslsim: drive %q is not one capital letter", l)
 		}
 	}
+	for verb := range s.Transcripts {
+		if verb != "--install" && verb != "--update" && verb != "--list --online" {
+			return fmt.Errorf("wslsim: a transcript of %s is not simulated", verb)
+		}
+	}
+	switch s.WslpathReason {
+	case "", "Invalid argument", "Result not representable":
+	default:
+		return fmt.Errorf("wslsim: wslpath gives no reason %q", s.WslpathReason)
+	}
 	for _, f := range s.Faults {
-		if f.ID == "" || !safeName.MatchString(f.ID) {
-			return fmt.Errorf("wslsim: fault id %q", f.ID)
-		}
-		switch f.On {
-		case OnList, OnStatus, OnVersion, OnTerminate, OnShutdown, OnLaunch, OnStart:
-		default:
-			return fmt.Errorf("wslsim: fault %s: unknown place %q", f.ID, f.On)
-		}
-		switch f.Kind {
-		case Hang, Delay, Fail, Noise, LinuxNoise, Output:
-		default:
-			return fmt.Errorf("wslsim: fault %s: unknown kind %q", f.ID, f.Kind)
+		if err := f.check(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -315,7 +340,7 @@ func (d Distro) folder(dir string) string {
 
 func (d Distro) bin(dir string) string { return filepath.Join(d.folder(dir), "bin") }
 
-// home is a user's home directory; "" when the distro has no such user.
+// home is a user's home directory, the same path on both sides of \\wsl.localhost [B36]; "" when the distro has no such user.
 func (d Distro) home(dir, user string) string {
 	if user == "root" {
 		return filepath.Join(d.folder(dir), "root")

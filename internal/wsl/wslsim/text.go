@@ -12,12 +12,17 @@ type profile struct {
 	absent bool
 	// siblingBug: wslpath compares the distro name as a prefix [A5.1, P59].
 	siblingBug bool
-	version    string
+	// inbox is the closed program of Windows 10: no --version, --distribution-id and
+	// --shell-type, no UTF-8, no code lines, lists that end lines with CR CR LF [B9].
+	inbox   bool
+	version string
 }
 
 var profiles = map[string]profile{
 	"store-2.7":   {siblingBug: true, version: "2.7.7.0"},
 	"store-2.9":   {version: "2.9.4.0"},
+	"store-0.6x":  {siblingBug: true, version: "0.66.2.0"}, // UTF-8 since 0.64.0 [A1.7]
+	"inbox-10":    {siblingBug: true, inbox: true},
 	"stub-absent": {absent: true},
 }
 
@@ -103,11 +108,12 @@ func (s Scenario) words() words {
 }
 
 const (
-	textSuccess = "The operation completed successfully. \r\n" // [B16]
-	textAbsent  = "The Windows Subsystem for Linux is not installed. You can install by running 'wsl.exe --install'.\r\nFor more information please visit https://aka.ms/wslinstall\r\n"
-	textBusy    = "An install, uninstall, or conversion is in progress for this distribution."
-	textUsage   = "Copyright (c) Microsoft Corporation. All rights reserved.\r\n\r\nUsage: wsl.exe [Argument] [Options...] [CommandLine]\r\n"
-	textNoRun   = "There are no running distributions.\r\n"
+	textCopyright = "Copyright (c) Microsoft Corporation. All rights reserved.\r\n"
+	textSuccess   = "The operation completed successfully. \r\n" // [B16]
+	textAbsent    = "The Windows Subsystem for Linux is not installed. You can install by running 'wsl.exe --install'.\r\nFor more information please visit https://aka.ms/wslinstall\r\n"
+	textBusy      = "An install, uninstall, or conversion is in progress for this distribution."
+	textUsage     = textCopyright + "\r\nUsage: wsl.exe [Argument] [Options...] [CommandLine]\r\n"
+	textNoRun     = "There are no running distributions.\r\n"
 )
 
 // encode is wsl.exe's own text mode: UTF-16LE without BOM, or UTF-8 when WSL_UTF8 is exactly 1 [A1.7, B12].
@@ -131,12 +137,20 @@ type own struct {
 
 func (o own) print(s string) { _, _ = o.w.Write(encode(s, o.utf8)) }
 
+// listing prints with CR CR LF where the version does that [A1.7, B9].
+func (m *machine) listing(s string) {
+	if m.profile.inbox {
+		s = strings.ReplaceAll(s, "\r\n", "\r\r\n")
+	}
+	m.out.print(s)
+}
+
 type row struct {
 	isDefault            bool
 	name, state, version string
 }
 
-// listVerbose is the exact layout of --list --verbose [A1.3, F01 to F06].
+// listVerbose is the exact layout of --list --verbose [A1.3, B13, F01 to F06].
 func listVerbose(rows []row) string {
 	width := len("NAME")
 	for _, r := range rows {
@@ -146,7 +160,7 @@ func listVerbose(rows []row) string {
 	var b strings.Builder
 	line := func(mark, name, state, version string) {
 		pad := width - len(utf16.Encode([]rune(name)))
-		b.WriteString(mark + " " + name + strings.Repeat(" ", pad) + state + strings.Repeat(" ", max(0, 16-len(state))) + version + "\r\n")
+		b.WriteString(mark + " " + name + strings.Repeat(" ", pad) + state + strings.Repeat(" ", max(0, 16-len(utf16.Encode([]rune(state))))) + version + "\r\n")
 	}
 	line(" ", "NAME", "STATE", "VERSION")
 	for _, r := range rows {

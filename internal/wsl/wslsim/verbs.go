@@ -13,55 +13,58 @@ func (m *machine) run(c command) uint32 {
 	case "list":
 		return m.list(c.tail)
 	case "help": // exit -1 [A1.2]
-		m.out.print(textUsage)
+		m.listing(textUsage)
 		return exitFailure
+	}
+	on, change := c.verb, ""
+	switch c.verb {
+	case "install", "update": // only a scripted transcript [B8]
+		return m.transcript(c.option)
+	case "terminate", "set-default", "unregister":
+		d, ok := m.find(c.arg)
+		if !ok {
+			return m.fail(m.notFound())
+		}
+		change = d.Name
+	}
+	if code, done := m.strike(on, change); done {
+		return code
+	}
+	switch c.verb {
 	case "version": // does not call the service [A1.5]
-		if code, done := m.strike(OnVersion, ""); done {
-			return code
+		if m.VersionExit != 0 {
+			return m.VersionExit
 		}
 		m.out.print(m.versionText())
 		return 0
 	case "status":
-		if code, done := m.strike(OnStatus, ""); done {
-			return code
-		}
 		m.out.print(m.statusText())
 		return 0
-	case "terminate":
-		d, ok := m.find(c.arg)
-		if !ok {
-			return m.fail(m.notFound())
-		}
-		if code, done := m.strike(OnTerminate, d.Name); done {
-			return code
-		}
-		// Terminating a stopped distro is success [A1.6].
-		if err := Terminate(m.dir, d.Name); err != nil {
-			return m.fail(err)
-		}
-		m.out.print(textSuccess)
-		return 0
 	case "shutdown": // prints nothing [B16]
-		if code, done := m.strike(OnShutdown, ""); done {
-			return code
-		}
 		if err := Shutdown(m.dir); err != nil {
 			return m.fail(err)
 		}
 		return 0
-	case "set-default":
-		d, ok := m.find(c.arg)
-		if !ok {
-			return m.fail(m.notFound())
-		}
-		m.Default = d.Name
-		if err := Save(m.dir, m.Scenario); err != nil {
-			return m.fail(err)
-		}
-		m.out.print(textSuccess)
-		return 0
 	}
-	return refuse(c.verb)
+	var err error
+	switch c.verb {
+	case "terminate": // terminating a stopped distro is success [A1.6]
+		err = Terminate(m.dir, change)
+	case "set-default":
+		m.Default = change
+		err = Save(m.dir, m.Scenario)
+	case "unregister":
+		err = m.unregister(change)
+	case "import":
+		err = m.importDistro(c.tail)
+	default:
+		return refuse(c.verb)
+	}
+	if err != nil {
+		return m.fail(err)
+	}
+	m.out.print(textSuccess)
+	return 0
 }
 
 func (m *machine) notFound() error { // E01
@@ -139,6 +142,9 @@ func listFlags(words []string) (quiet, verbose, running, all bool, err error) {
 }
 
 func (m *machine) list(words []string) uint32 {
+	if len(words) == 1 && (words[0] == "--online" || words[0] == "-o") {
+		return m.transcript("--list --online")
+	}
 	quiet, verbose, running, all, err := listFlags(words)
 	if err != nil {
 		return m.fail(err)
@@ -150,15 +156,19 @@ func (m *machine) list(words []string) uint32 {
 		if quiet { // nothing and exit 0 [A1.4]
 			return 0
 		}
-		m.out.print(m.words().noDistro) // N02 to N04
+		m.listing(m.words().noDistro) // N02 to N04
 		return exitFailure
 	}
 	if verbose { // every state, --running ignored [A1.3, B18, Q33]
 		var rows []row
 		for _, d := range m.ordered() {
-			rows = append(rows, row{strings.EqualFold(d.Name, m.Default), d.Name, m.state(d), strconv.Itoa(d.version())})
+			state := m.state(d)
+			if word, ok := m.StateWords[state]; ok { // [B15]
+				state = word
+			}
+			rows = append(rows, row{strings.EqualFold(d.Name, m.Default), d.Name, state, strconv.Itoa(d.version())})
 		}
-		m.out.print(listVerbose(rows))
+		m.listing(listVerbose(rows))
 		return 0
 	}
 	var names []string
@@ -169,20 +179,20 @@ func (m *machine) list(words []string) uint32 {
 		names = append(names, d.Name)
 	}
 	if running && len(names) == 0 && !quiet {
-		m.out.print(textNoRun) // [B18]
+		m.listing(textNoRun) // [B18]
 		return exitFailure
 	}
 	var b strings.Builder
 	if !quiet {
 		b.WriteString(m.words().header + "\r\n")
 	}
-	for _, n := range names {
+	for _, n := range names { // with --quiet bare names [B14]
 		if !quiet && strings.EqualFold(n, m.Default) {
 			n += m.words().def
 		}
 		b.WriteString(n + "\r\n")
 	}
-	m.out.print(b.String())
+	m.listing(b.String())
 	return 0
 }
 
@@ -217,8 +227,8 @@ func (m *machine) target(c command) (Distro, string, error) {
 	if d.State != "" { // E25
 		return d, "", &codeError{textBusy, "Wsl/Service/E_ILLEGAL_STATE_CHANGE"}
 	}
-	if d.version() == 1 {
-		return d, "", refusal("starting a WSL 1 distro")
+	if c.system { // the simulated machine has GUI support off [A1.6]
+		return d, "", &codeError{`GUI application support is disabled via C:\Users\dev\.wslconfig or /etc/wsl.conf.`, "Wsl/Service/CreateInstance/WSL_E_GUI_APPLICATIONS_DISABLED"}
 	}
 	user := d.user()
 	if c.user != "" {

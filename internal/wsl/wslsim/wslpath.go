@@ -10,7 +10,9 @@ import (
 const wslpathUsage = "Usage:\n    -a\n        force result to absolute path format\n    -u\n        translate from a Windows path to a WSL path (default)\n    -w\n        translate from a WSL path to a Windows path\n    -m\n        translate from a WSL path to a Windows path, with '/' instead of '\\'\n"
 
 // wslpath is the program of that name inside a distro [A5.1, B37, B38].
-func wslpath(t mountTable, args []string, cwd string, stdout, stderr io.Writer) int {
+//
+// reason follows the path in the text of a failure [B38].
+func wslpath(t mountTable, reason string, args []string, cwd string, stdout, stderr io.Writer) int {
 	mode, abs := "", false
 	var paths []string
 	for _, a := range args {
@@ -40,7 +42,10 @@ func wslpath(t mountTable, args []string, cwd string, stdout, stderr io.Writer) 
 	if mode == "" || mode == "-u" {
 		out, ok := t.toLinux(p, cwd)
 		if !ok {
-			fmt.Fprintf(stderr, "wslpath: %s\n", p)
+			if reason != "" {
+				reason = ": " + reason
+			}
+			fmt.Fprintf(stderr, "wslpath: %s%s\n", p, reason)
 			return 1
 		}
 		if abs && !strings.HasPrefix(out, "/") {

@@ -1,13 +1,14 @@
 // Package wslsim simulates wsl.exe and the Linux side it starts, as one program
 // with several roles: the front (wsl.exe itself), one init per running distro,
-// one relay per launch, and the session that becomes the launched program.
+// one relay per launch, and the session that becomes the launched program [B1].
 //
 // It exists so that everything but the window and the registry can be run and
 // tested on Linux. It never guesses: a command line or a scenario key it does
 // not simulate is refused with exit 250 and a text that begins WSLSIM:. Marks in
 // square brackets name the fact behind a behaviour: A.. and B.. are sections of
-// the project's WSL facts, a letter with two digits is a shared vector.
-// What passes here passes against a simulator; it says nothing about Windows.
+// the project's WSL facts, a letter with two digits is a shared vector [B41].
+// What passes here passes against a simulator; it says nothing about Windows,
+// where docs/wsl-facts.md lists what to check first [B43].
 //
 // Called by cmd/wslsim and, for the state of a scenario, by test kits. No
 // product code imports it.
@@ -20,11 +21,10 @@ package wslsim
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
+	"strings"
 )
 
 // Variables of the simulator itself. None of them crosses into a distro by itself.
@@ -47,6 +47,7 @@ const (
 	roleInit    = "wslsim-init"
 	roleRelay   = "wslsim-relay"
 	roleSession = "wslsim-session"
+	roleHost    = "wslsim-wslhost"
 )
 
 // Main is the whole program; the result is its exit code.
@@ -59,6 +60,8 @@ func Main(argv []string) int {
 			return relayMain()
 		case roleSession:
 			return sessionMain()
+		case roleHost:
+			return hostMain(argv[1:])
 		}
 	}
 	if len(argv) >= 2 && argv[1] == "wslsim-init" {
@@ -70,6 +73,12 @@ func Main(argv []string) int {
 	}
 	if len(argv) >= 4 && argv[1] == "wslsim-wslpath" {
 		return wslpathMain(argv[2], argv[3], argv[4:])
+	}
+	if len(argv) >= 4 && argv[1] == "wslsim-wslinfo" {
+		return wslinfoMain(argv[2], argv[3], argv[4:])
+	}
+	if len(argv) == 3 && argv[1] == "wslsim-report" {
+		return reportMain(argv[2])
 	}
 	return finish(front(argv, scenarioDir()))
 }
@@ -195,6 +204,7 @@ type machine struct {
 	profile profile
 	out     own
 	err     own
+	effects effects
 }
 
 func front(argv []string, dir string) uint32 {
@@ -212,24 +222,56 @@ func front(argv []string, dir string) uint32 {
 		fmt.Fprintln(os.Stderr, "WSLSIM:", err)
 		return exitRefused
 	}
-	utf8 := os.Getenv("WSL_UTF8") == "1" // exactly [B12]
-	m := &machine{Scenario: s, dir: dir, profile: profiles[s.profileName()], out: own{os.Stdout, utf8}, err: own{os.Stderr, utf8}}
+	if s.Forwarder && os.Getenv(envInner) == "" {
+		return forward(argv)
+	}
+	profile := profiles[s.profileName()]
+	utf8 := os.Getenv("WSL_UTF8") == "1" && !profile.inbox // exactly [B12], ignored by inbox builds [B9]
+	m := &machine{Scenario: s, dir: dir, profile: profile}
+	m.out, m.err = own{&output{w: os.Stdout, m: m}, utf8}, own{os.Stderr, utf8}
 	raw, ok := os.LookupEnv(EnvRaw)
 	if !ok {
 		raw = rawLine(argv)
 	}
 	c, perr := parse(raw)
+	if perr == nil {
+		perr = m.known(c)
+	}
+	report(s, c, perr)
 	if m.profile.absent { // [B10], E31
 		m.out.print(textAbsent)
-		if c.verb == "status" {
-			return 50
+		if c.verb != "status" {
+			return 1
 		}
-		return 1
+		if s.StubExit != 0 {
+			return s.StubExit
+		}
+		return 50
 	}
-	if perr == nil {
-		return m.run(c)
+	if perr != nil {
+		return m.fail(perr)
 	}
-	return m.fail(perr)
+	if c.verb != "help" {
+		if code, done := m.updating(c); done {
+			return code
+		}
+	}
+	return m.closing(m.run(c))
+}
+
+// known refuses what the profile's version does not know yet [B9].
+func (m *machine) known(c command) error {
+	switch {
+	case !m.profile.inbox:
+		return nil
+	case c.verb == "version":
+		return badArgument(c.option)
+	case c.byID:
+		return badArgument("--distribution-id")
+	case c.shellType:
+		return badArgument("--shell-type")
+	}
+	return nil
 }
 
 // fail prints an error of wsl.exe: on stdout, stderr stays empty [B11, B17].
@@ -240,8 +282,13 @@ func (m *machine) fail(err error) uint32 {
 	switch {
 	case errors.As(err, &r):
 		return refuse(string(r))
+	case errors.As(err, &u) && m.profile.inbox && strings.HasPrefix(string(u), invalidArgument): // V09
+		arg, _, _ := strings.Cut(strings.TrimPrefix(string(u), invalidArgument), "\r\n")
+		m.out.print("Invalid command line option: " + arg + "\r\n" + textCopyright)
 	case errors.As(err, &u):
 		m.out.print(string(u))
+	case errors.As(err, &c) && m.profile.inbox: // no code line [B9]
+		m.out.print(c.text + "\r\n")
 	case errors.As(err, &c):
 		m.out.print(c.text + "\r\n" + m.words().label + c.code + "\r\n")
 	default:
@@ -250,67 +297,6 @@ func (m *machine) fail(err error) uint32 {
 	}
 	return exitFailure
 }
-
-// strike applies the faults of one place. done says that the call ends with code.
-func (m *machine) strike(on, distro string) (code uint32, done bool) {
-	for _, f := range m.Faults {
-		if f.On != on || f.Distro != "" && f.Distro != distro {
-			continue
-		}
-		hit, err := m.count(f)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "WSLSIM:", err)
-			return exitRefused, true
-		}
-		if !hit {
-			continue
-		}
-		switch f.Kind {
-		case Hang:
-			hang()
-		case Delay:
-			wait(time.Duration(f.DelayMS) * time.Millisecond)
-		case Noise: // [A1.7]: own encoding, CRLF
-			m.err.print("wsl: " + f.Text + "\r\n")
-		case LinuxNoise: // [A1.7]: UTF-8, LF
-			_, _ = io.WriteString(os.Stderr, "wsl: "+f.Text+"\n")
-		case Fail:
-			return m.fail(&codeError{f.Text, f.Code}), true
-		case Output:
-			_, _ = io.WriteString(os.Stdout, f.Text)
-			return f.Exit, true
-		}
-	}
-	return 0, false
-}
-
-// count says whether the fault strikes at this call; the count is kept for all processes of the scenario.
-func (m *machine) count(f Fault) (bool, error) {
-	if f.Times == 0 && f.Skip == 0 {
-		return true, nil
-	}
-	unlock, err := LockFile(filepath.Join(m.dir, "faults.lock"))
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	name := filepath.Join(m.dir, "fault-"+f.ID+".count")
-	n := 0
-	if b, err := os.ReadFile(name); err == nil {
-		n = len(b)
-	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return false, err
-	}
-	_, werr := file.WriteString(".")
-	return n >= f.Skip && (f.Times == 0 || n < f.Skip+f.Times), errors.Join(werr, file.Close())
-}
-
-func hang() { wait(1<<63 - 1) }
-
-// wait is simulated time passing; the process can be killed in it, as wsl.exe can.
-func wait(d time.Duration) { <-time.After(d) }
 
 func wslpathMain(dir, distro string, args []string) int {
 	s, err := Load(dir)
@@ -323,5 +309,5 @@ func wslpathMain(dir, distro string, args []string) int {
 	if err != nil {
 		cwd = "/"
 	}
-	return wslpath(s.mounts(d), args, cwd, os.Stdout, os.Stderr)
+	return wslpath(s.mounts(d), s.WslpathReason, args, cwd, os.Stdout, os.Stderr)
 }

@@ -159,7 +159,7 @@ func checkEnvironment(t *testing.T, g Target) { // W02, W16, W21, B19
 	}
 }
 
-func checkTerminal(t *testing.T, g Target) { // A3.1: pipes, and still a controlling terminal of 80x24
+func checkTerminal(t *testing.T, g Target) { // A3.1, B22: pipes, and still a controlling terminal of 80x24
 	r := g.exec(t, "", "sh", "-c", `for f in 0 1 2; do test -t $f && echo tty $f; done; : < /dev/tty && echo opens; stty size < /dev/tty`)
 	if r.stdout != "opens\n24 80\n" {
 		t.Errorf("got %q, %q", r.stdout, r.stderr)
@@ -262,7 +262,7 @@ func checkKill(t *testing.T, g Target) { // B30
 	}
 }
 
-func checkFailures(t *testing.T, g Target) { // Q22, E29, Q29, Q30, E19
+func checkFailures(t *testing.T, g Target) { // B11, B17, Q22, E29, Q29, Q30, E19
 	for _, c := range []struct {
 		args []string
 		code string

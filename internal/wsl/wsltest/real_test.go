@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestRealWSL holds a real machine to the same promises: set WSL_CONFORMANCE_EXE
+// TestRealWSL holds a real machine to the same promises (B43): set WSL_CONFORMANCE_EXE
 // to its wsl.exe and WSL_CONFORMANCE_DISTRO to a distro that may be started.
 func TestRealWSL(t *testing.T) {
 	g := Target{Exe: os.Getenv("WSL_CONFORMANCE_EXE"), Distro: os.Getenv("WSL_CONFORMANCE_DISTRO")}

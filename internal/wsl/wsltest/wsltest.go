@@ -148,6 +148,17 @@ func (m *Machine) Shutdown() {
 	}
 }
 
+// BackgroundUpdate is WSL replacing itself: see wslsim.BackgroundUpdate.
+func (m *Machine) BackgroundUpdate(d time.Duration, text, code string) {
+	m.t.Helper()
+	if err := wslsim.BackgroundUpdate(m.Dir, d, text, code); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// Registry is the file that stands for the machine's registry: give it to wsl.FileRegistry or WSLSIM_REGISTRY.
+func (m *Machine) Registry() string { return wslsim.Registry(m.Dir) }
+
 var built struct {
 	once sync.Once
 	exe  string

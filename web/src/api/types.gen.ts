@@ -3,8 +3,24 @@
 /** Empty is a request or an answer without fields. */
 export type Empty = Record<string, never>;
 
+/**
+ * PathTranslate asks for the path of the environment's own system. Path may be
+ * absolute, "~"-relative or, inside WSL, a Windows path: of a drive, as the
+ * distro's mount table has it, or of the distro's own share.
+ */
+export interface PathTranslate {
+  path: string;
+}
+
+export interface PathTranslated {
+  path: string;
+}
+
 export interface ProjectAdd {
-  /** Path is a path of the environment's own system, absolute, or "~"-relative. */
+  /**
+   * Path is a path of the environment's own system, absolute, or "~"-relative; inside
+   * WSL also what path.translate takes.
+   */
   path: string;
   name?: string;
 }
@@ -98,6 +114,95 @@ export interface ApprovalAnswer {
   cancel?: boolean;
 }
 
+/** Severity is how bad a finding is. */
+export type Severity =
+  | "ok"
+  | "info"
+  | "warning"
+  | "error";
+
+/** Finding is one thing the doctor looked at (W9.1). */
+export interface Finding {
+  /** ID names the check; stable, unique within an environment. */
+  id: string;
+  severity: Severity;
+  /** Environment is the id of the environment it was made in; "" for the desktop's own. */
+  environment?: string;
+  /** Title says what was found, Why why it matters, "" when all is well. */
+  title: string;
+  why?: string;
+  /** Repair is the exact command or step that repairs it. Command tells that it is a command. */
+  repair?: string;
+  command?: boolean;
+}
+
+/** Diagnosis is all findings: the answer of diagnose.run and what `catamaran doctor --json` prints. */
+export interface Diagnosis {
+  version: VersionInfo;
+  checked: number;
+  findings: Finding[];
+}
+
+/** DoctorRun asks a backend to check its own environment. */
+export interface DoctorRun {
+  /** Now is the caller's clock, for the skew; 0 leaves that check out. */
+  now?: number;
+  /** Fresh looks for agents again instead of answering from the last scan. */
+  fresh?: boolean;
+  /** Log asks for the end of the backend's log as well. */
+  log?: boolean;
+}
+
+/** DoctorReport is a backend's answer. */
+export interface DoctorReport {
+  findings: Finding[];
+  /** Log is the end of the backend's log, at most 256 KiB, redacted. */
+  log?: string;
+}
+
+/** ForwardedVariable is a variable of the desktop's system that is handed to agents in every environment. */
+export interface ForwardedVariable {
+  name: string;
+  /** Wins replaces what the environment itself has under the name; otherwise that stays. */
+  wins?: boolean;
+  /** Set tells that the desktop has a value now. The value itself is never shown. */
+  set?: boolean;
+}
+
+/** Forwarding is the user's list of forwarded variables. */
+export interface Forwarding {
+  variables: ForwardedVariable[];
+  /** Default tells that the list is the built-in one. */
+  default?: boolean;
+}
+
+/** ForwardingChange replaces the list; Reset goes back to the built-in one. */
+export interface ForwardingChange {
+  variables?: ForwardedVariable[];
+  reset?: boolean;
+}
+
+/** Opener is a program of the desktop's system that can show a folder of an environment. */
+export interface Opener {
+  /** folder, vscode, cursor, windsurf, terminal */
+  id: string;
+  name: string;
+}
+
+/** Openers is what a folder of the environment can be opened in. */
+export interface Openers {
+  openers: Opener[];
+}
+
+/** OpenIn shows a folder in a program of the desktop's system. */
+export interface OpenIn {
+  environment: string;
+  /** Path is an absolute folder in the environment's own form. */
+  path: string;
+  /** an Opener's id */
+  target: string;
+}
+
 /** Mode is which environments run. */
 export type Mode =
   | "local"
@@ -143,6 +248,8 @@ export interface Environment {
   stage?: string;
   since: number;
   attempt: number;
+  /** Begun is since when it has been on its way up, over all stages and attempts; 0 otherwise. */
+  begun?: number;
   /** RetryAt is when backoff ends. */
   retryAt?: number;
   error?: Error;
@@ -230,6 +337,15 @@ export interface EnvironmentRef {
   id: string;
 }
 
+/** EnvironmentLog is the end of what a backend and its way up said, as the desktop keeps it. */
+export interface EnvironmentLog {
+  path: string;
+  /** Text is at most the last MaxLogText bytes, "" when nothing was said. */
+  text: string;
+  /** Truncated says that the file has more. */
+  truncated?: boolean;
+}
+
 /** OpenPath asks the running desktop to add a project and open it. */
 export interface OpenPath {
   /** Path is absolute, of the desktop's own system or a \\wsl.localhost\ path. */
@@ -313,6 +429,8 @@ export interface Envelope {
   environment: string;
   /** Env are variables for agents and terminals, set where the environment has none of that name. */
   env?: Record<string, string>;
+  /** EnvWins names those of Env that replace what the environment has (W3.6). */
+  envWins?: string[];
   limits: Limits;
   logLevel?: string;
   desktopVersion: string;
@@ -365,6 +483,13 @@ export interface Descriptor {
   reason?: Error;
   /** Home is the user's home directory in the environment. */
   home: string;
+  /** Data is the folder with the backend's database, key and logs. */
+  data?: string;
+  /**
+   * MemoryBytes is what the backend's process holds in memory; only in the answer of
+   * descriptor.get, measured for it, and 0 where the system does not tell.
+   */
+  memoryBytes?: number;
   /** Started is when this backend process started. */
   started: number;
   pid: number;
@@ -505,29 +630,6 @@ export interface VersionInfo {
   protocol: number;
   os: string;
   arch: string;
-}
-
-/** FindingStatus is how bad a finding is. */
-export type FindingStatus =
-  | "ok"
-  | "warning"
-  | "problem";
-
-/** Finding is one thing `catamaran doctor` looked at. */
-export interface Finding {
-  /** ID names the check; stable. */
-  id: string;
-  status: FindingStatus;
-  /** What was found; Why it matters and the command or step that Repairs it, both empty when all is well. */
-  what: string;
-  why?: string;
-  repair?: string;
-}
-
-/** Diagnosis is what `catamaran doctor --json` prints. */
-export interface Diagnosis {
-  version: VersionInfo;
-  findings: Finding[];
 }
 
 /** LogFile is one file that `catamaran logs --json` lists. */
@@ -776,6 +878,11 @@ export interface Agent {
   version?: string;
   /** Searched is the PATH that was searched when it is missing. */
   searched?: string[];
+  /**
+   * Foreign is a Windows program of the same name in a distro's PATH: it is not used, since it would work on
+   * Windows' files with Windows' account.
+   */
+  foreign?: string;
   /** Install is the exact command that installs it; SignIn the one that signs in. */
   install?: string;
   signIn?: string;
@@ -785,6 +892,7 @@ export interface Agent {
 export const MethodDescriptor = "descriptor.get";
 export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
+export const MethodPathTranslate = "path.translate";
 export const MethodProjectAdd = "project.add";
 export const MethodProjectRename = "project.rename";
 export const MethodProjectRemove = "project.remove";
@@ -800,6 +908,7 @@ export const MethodTurnUnqueue = "turn.unqueue";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
 export const MethodDiffTurn = "diff.turn";
+export const MethodDoctorRun = "doctor.run";
 export const ProtocolVersion = 1;
 export const MethodEnvironments = "environment.list";
 export const MethodEnvironmentStart = "environment.start";
@@ -810,6 +919,13 @@ export const MethodModeCancel = "mode.cancel";
 export const MethodModeDismiss = "mode.dismiss";
 export const MethodDistrosRescan = "distro.rescan";
 export const MethodOpenPath = "desktop.open";
+export const MethodWSLRestart = "environment.restartWSL";
+export const MethodEnvironmentLog = "environment.log";
+export const MethodDiagnose = "diagnose.run";
+export const MethodForwardGet = "forward.get";
+export const MethodForwardSet = "forward.set";
+export const MethodOpeners = "desktop.openers";
+export const MethodOpenIn = "desktop.openIn";
 export const MethodLaunch = "desktop.launch";
 export const MethodActivate = "desktop.activate";
 export const FrameHello = "hello";

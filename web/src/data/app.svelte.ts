@@ -1,11 +1,12 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Environment, Environments, Error as ApiError, ModeChange, ModeConfig, OpenedPath, ServerFrame, Thread, WSL } from "../api/types.gen";
-import { MethodDistrosRescan, MethodEnvironmentStart, MethodModeCancel, MethodModeChange, MethodModeDismiss, TopicEnvironments } from "../api/types.gen";
+import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, ServerFrame, Thread, WSL } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodOpeners, MethodOpenIn, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { kept, onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
+import { Quiet } from "./quiet.svelte";
 import { type Route, parseRoute, routePath } from "./route";
 import { type LinkState, Socket, type SocketHost, socketURL } from "./socket";
 import { ThreadStore } from "./thread.svelte";
@@ -20,6 +21,9 @@ export class App {
   route = $state.raw<Route>({ page: "home" });
   thread = $state.raw<ThreadStore | undefined>(undefined);
   private seen = $state.raw<Record<string, number>>(kept.json<Record<string, number>>("seen") ?? {});
+  /** Held while the mode is changed on purpose: no word about connections then. */
+  readonly quiet = new Quiet();
+  private confirmed: ModeChange | undefined;
   private session: Session | undefined;
   private socket: Socket | undefined;
   private renewal: ReturnType<typeof setTimeout> | undefined;
@@ -50,7 +54,7 @@ export class App {
   private enter(token: string, socketHost?: SocketHost): void {
     const onUnauthorized = () => this.leave("This session has ended.", "");
     const caller = new Caller(token, onUnauthorized);
-    this.session = { caller, onUnauthorized, socketHost };
+    this.session = { caller, onUnauthorized, socketHost, onIdentity: (env) => this.forget(env.id) };
     this.access = { kind: "in" };
     this.socket = new Socket({
       url: socketURL(""),
@@ -93,7 +97,18 @@ export class App {
     this.access = { kind: "out", reason, hint };
   }
 
+  /** forget leaves an environment's threads and what was noted about them; the others are not touched. */
+  private forget(env: string): void {
+    this.seen = Object.fromEntries(Object.entries(this.seen).filter(([k]) => !k.startsWith(`${env} `)));
+    kept.set("seen", JSON.stringify(this.seen));
+    const r = this.route;
+    if ((r.page === "thread" || r.page === "project") && r.env === env) this.go({ page: "home" }, true);
+  }
+
   setEnvironments(e: Environments): void {
+    // A report from before the confirmation came after it: what was confirmed stays (W8.3).
+    const c = this.confirmed;
+    if (c && e.change?.id === c.id && (e.change.phase === "preparing" || e.change.phase === "starting" || e.change.phase === "re-establishing session")) e = { ...e, config: c.to };
     const list = e.environments ?? [];
     const old = new Map(this.stores.map((s) => [s.id, s]));
     const next = list.map((info) => {
@@ -114,6 +129,14 @@ export class App {
     const r = this.route;
     if ((r.page === "thread" || r.page === "project") && !this.stores.some((s) => s.id === r.env)) this.go({ page: "home" }, true);
     else this.show(r);
+  }
+
+  /** blocked says why nothing can be sent to an environment now, "" when it can. */
+  blocked(env: EnvironmentStore): string {
+    if (env.usable) return "";
+    if (this.quiet.on) return "Changing where agents run";
+    if (!env.live) return "Not running";
+    return env.lost ? "Reconnecting" : "Connecting";
   }
 
   store(id: string): EnvironmentStore | undefined {
@@ -145,12 +168,18 @@ export class App {
 
   /** changeMode answers when the change has ended, for good or not; the topic tells of its phases. */
   async changeMode(to: ModeConfig): Promise<ModeChange> {
-    const change = await this.call<ModeChange>(MethodModeChange, to, 0);
-    if (change.phase === "done" && this.environments) {
-      // The main side has confirmed: the choice shows it even when the event is still on its way.
-      this.environments = { ...this.environments, config: { ...this.environments.config, mode: change.to.mode, distro: change.to.distro } };
+    const leave = this.quiet.enter();
+    try {
+      const change = await this.call<ModeChange>(MethodModeChange, to, 0);
+      if (change.phase === "done" && this.environments) {
+        // The main side has confirmed: the choice shows it even when the event is still on its way.
+        this.confirmed = change;
+        this.environments = { ...this.environments, config: change.to };
+      }
+      return change;
+    } finally {
+      leave();
     }
-    return change;
   }
   cancelMode(): Promise<void> {
     return this.call(MethodModeCancel, {});
@@ -161,9 +190,37 @@ export class App {
   startEnvironment(id: string): Promise<Environment> {
     return this.call(MethodEnvironmentStart, { id }, 120_000);
   }
+  /** restartWSL ends every distro on this computer; ask first. */
+  restartWSL(): Promise<void> {
+    return this.call(MethodWSLRestart, {}, 90_000);
+  }
+  log(id: string): Promise<EnvironmentLog> {
+    return this.call(MethodEnvironmentLog, { id });
+  }
   async rescan(): Promise<void> {
     const wsl = await this.call<WSL>(MethodDistrosRescan, {}, 60_000);
     if (this.environments && wsl) this.environments = { ...this.environments, wsl };
+  }
+
+  /** diagnose runs every check; it may take as long as the slowest agent's start. */
+  diagnose(): Promise<Diagnosis> {
+    return this.call(MethodDiagnose, {}, 90_000);
+  }
+  /** exportDiagnostics is the archive and its name. */
+  exportDiagnostics(): Promise<{ name: string; data: Blob }> {
+    return this.session!.caller.download("/api/diagnostics", "catamaran-diagnostics.zip", 120_000);
+  }
+  forwarding(): Promise<Forwarding> {
+    return this.call(MethodForwardGet, {});
+  }
+  setForwarding(c: ForwardingChange): Promise<Forwarding> {
+    return this.call(MethodForwardSet, c);
+  }
+  openers(id: string): Promise<Openers> {
+    return this.call(MethodOpeners, { id });
+  }
+  openIn(environment: string, path: string, target: string): Promise<void> {
+    return this.call(MethodOpenIn, { environment, path, target });
   }
 
   /** unseen tells a finished thread that nobody has looked at since. */

@@ -3,7 +3,7 @@ import { Caller, environmentBase, renewIn, signIn } from "./door";
 import { CallError } from "./errors";
 import { countLines, diffTexts, parsePatch } from "./patch";
 import { parseRoute, routePath } from "./route";
-import { age, approvalRecord, count, duration, threadStatus } from "./words";
+import { age, approvalRecord, count, duration, inProject, threadStatus } from "./words";
 
 function host(hash: string, kept: string | null, answer: Response | Error) {
   const store = new Map<string, string>(kept ? [["catamaran.token", kept]] : []);
@@ -156,5 +156,19 @@ describe("route", () => {
     }
     expect(parseRoute("/nonsense/x")).toEqual({ page: "home" });
     expect(parseRoute("/t/%zz/x")).toEqual({ page: "thread", env: "%zz", thread: "x" });
+  });
+});
+
+describe("paths in a project", () => {
+  it.each([
+    ["/home/u/shop/src/a.go", "/home/u/shop", "src/a.go"],
+    ["/home/u/shop", "/home/u/shop", "."],
+    ["/home/u/shop/", "/home/u/shop/", "."],
+    ["/home/u/shopping/a.go", "/home/u/shop", "/home/u/shopping/a.go"],
+    ["C:\\code\\shop\\a.go", "C:\\code\\shop", "a.go"],
+    ["/etc/hosts", "", "/etc/hosts"],
+    ["/etc/hosts", "/", "/etc/hosts"],
+  ])("shows %s in %s as %s", (path, root, want) => {
+    expect(inProject(path, root)).toBe(want);
   });
 });

@@ -59,17 +59,21 @@ export function forgetToken(storage: Pick<Storage, "removeItem">): void {
   storage.removeItem(tokenKey);
 }
 
-async function readJSON<T>(res: Response): Promise<T> {
+async function readJSON<T>(res: Response, refused: (e: CallError) => void = () => {}): Promise<T> {
   let body: unknown;
   try {
     body = await res.json();
-  } catch {
+  } catch (e) {
+    // An answer that was cut off by the deadline is not one without a body.
+    if (e instanceof DOMException) throw lost(e);
     body = undefined;
   }
   if (res.ok) return body as T;
   const inner = (body as { error?: unknown } | undefined)?.error;
   const err = isApiError(body) ? body : isApiError(inner) ? inner : apiError(res.status === 401 ? "unauthorized" : "internal", `The app answered ${res.status}.`);
-  throw new CallError(err, res.status);
+  const failure = new CallError(err, res.status);
+  refused(failure);
+  throw failure;
 }
 
 export interface CallOptions {
@@ -101,6 +105,26 @@ export class Caller {
   }
 
   async call<T>(base: string, method: string, params: unknown, o: CallOptions = {}): Promise<T> {
+    return readJSON<T>(await this.post(`${base}/api/call/${method}`, params, o), (e) => this.refused(e));
+  }
+
+  /** download is an answer that is a file; the name is the server's, or else the given one. */
+  async download(path: string, name: string, timeoutMillis: number): Promise<{ name: string; data: Blob }> {
+    const res = await this.post(path, {}, { timeoutMillis });
+    if (!res.ok) await readJSON(res, (e) => this.refused(e));
+    const given = /filename="([\w.-]+)"/.exec(res.headers.get("Content-Disposition") ?? "")?.[1];
+    try {
+      return { name: given ?? name, data: await res.blob() };
+    } catch {
+      throw new CallError(apiError("unavailable", "The file did not arrive whole.", "Try again."));
+    }
+  }
+
+  private refused(e: CallError): void {
+    if (e.status === 401 && isUnauthorized(e.error)) this.onUnauthorized();
+  }
+
+  private async post(url: string, params: unknown, o: CallOptions): Promise<Response> {
     const headers: Record<string, string> = { "Content-Type": "application/json", Authorization: `Bearer ${this.token}` };
     if (o.commandId) headers["Catamaran-Command"] = o.commandId;
     const signals: AbortSignal[] = [];
@@ -108,25 +132,23 @@ export class Caller {
     if (millis > 0) signals.push(AbortSignal.timeout(millis));
     if (o.signal) signals.push(o.signal);
     try {
-      const res = await this.fetcher(`${base}/api/call/${method}`, {
+      return await this.fetcher(url, {
         method: "POST",
         headers,
         body: JSON.stringify(params ?? {}),
         signal: signals.length ? AbortSignal.any(signals) : null,
       });
-      return await readJSON<T>(res);
     } catch (e) {
-      if (e instanceof CallError) {
-        if (e.status === 401 && isUnauthorized(e.error)) this.onUnauthorized();
-        throw e;
-      }
-      if (e instanceof DOMException && e.name === "TimeoutError") {
-        throw new CallError(apiError("timeout", "The app did not answer in time.", "Try again; nothing is lost."));
-      }
-      if (e instanceof DOMException && e.name === "AbortError") throw new CallError(apiError("cancelled", "Cancelled."));
-      throw new CallError(apiError("unavailable", "The app can't be reached.", "The page reconnects by itself once the app runs again."));
+      throw lost(e);
     }
   }
+}
+
+/** lost says why there was no answer. */
+function lost(e: unknown): CallError {
+  if (e instanceof DOMException && e.name === "TimeoutError") return new CallError(apiError("timeout", "The app did not answer in time.", "Try again; nothing is lost."));
+  if (e instanceof DOMException && e.name === "AbortError") return new CallError(apiError("cancelled", "Cancelled."));
+  return new CallError(apiError("unavailable", "The app can't be reached.", "The page reconnects by itself once the app runs again."));
 }
 
 /** environmentBase is the route of an environment's backend behind the door. */

@@ -2,7 +2,7 @@
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
 import type { Agent, Agents, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadRename, TopicShell } from "../api/types.gen";
+import { MethodAgentList, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadRename, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -23,12 +23,16 @@ export interface Session {
   caller: Caller;
   onUnauthorized(): void;
   socketHost?: SocketHost;
+  /** The environment is another one under the same name: its threads are not those that were shown. */
+  onIdentity?(env: EnvironmentStore): void;
 }
 
 export class EnvironmentStore {
   info = $state.raw<Environment>() as Environment;
   shell = $state.raw<ShellState>(emptyShell);
   link = $state<LinkState>("off");
+  /** This backend's socket was open once, so that another attempt is a reconnect. */
+  private reached = $state(false);
   synchronized = $state(false);
   /** The shell on screen is from an earlier connection. */
   cached = $state(false);
@@ -38,10 +42,13 @@ export class EnvironmentStore {
   live = $derived(isLive(this.info.state));
   /** Calls can be made now. */
   usable = $derived(this.live && this.synchronized && this.link === "open");
+  lost = $derived(this.live && this.reached && (this.link === "waiting" || this.link === "connecting"));
 
   private socket: Socket | undefined;
   private topics = new Map<Topic, (() => void) | undefined>();
   private identity = "";
+  /** Whose projects and threads the shell has, "" while that is not known. */
+  private owner = "";
   private cacheTimer: ReturnType<typeof setTimeout> | undefined;
   private agentsAsked: Promise<void> | undefined;
 
@@ -55,7 +62,9 @@ export class EnvironmentStore {
     if (c && Array.isArray(c.projects) && Array.isArray(c.threads)) {
       this.shell = { projects: c.projects, threads: c.threads, seq: undefined };
       this.cached = true;
+      this.owner = c.environmentId ?? "";
     }
+    this.identify(info.environmentId);
     this.subscribe({
       topic: TopicShell,
       cursor: () => this.shell.seq,
@@ -79,7 +88,25 @@ export class EnvironmentStore {
 
   update(info: Environment): void {
     this.info = info;
+    this.identify(info.environmentId);
     this.follow();
+  }
+
+  /** identify drops what belongs to another environment of this name, here and in the cache (W8.4). */
+  private identify(id: string | undefined): void {
+    if (!id || id === this.owner) return;
+    const other = this.owner !== "";
+    this.owner = id;
+    if (!other) return;
+    clearTimeout(this.cacheTimer);
+    this.cacheTimer = undefined;
+    kept.set(this.cacheKey, null);
+    this.shell = emptyShell;
+    this.cached = this.synchronized = false;
+    this.agents = this.agentsAsked = undefined;
+    this.descriptor = undefined;
+    this.socket?.forgetCursors();
+    this.session.onIdentity?.(this);
   }
 
   private follow(): void {
@@ -95,11 +122,13 @@ export class EnvironmentStore {
       host: this.session.socketHost,
       onState: (s) => {
         this.link = s;
+        if (s === "open") this.reached = true;
         if (s !== "open") this.synchronized = false;
       },
       onWelcome: (f) => this.welcome(f.descriptor),
       onUnauthorized: () => this.session.onUnauthorized(),
     });
+    this.reached = false;
     for (const t of this.topics.keys()) this.topics.set(t, this.socket.subscribe(t));
     this.socket.start();
   }
@@ -110,10 +139,10 @@ export class EnvironmentStore {
     const identity = `${d.environmentId} ${d.started} ${d.pid}`;
     if (this.identity && this.identity !== identity) {
       this.socket?.forgetCursors();
-      this.agents = undefined;
+      // The list on screen stays until the new backend has answered.
       this.agentsAsked = undefined;
     }
-    if (this.descriptor && this.descriptor.environmentId !== d.environmentId) this.shell = emptyShell;
+    this.identify(d.environmentId);
     this.identity = identity;
     this.descriptor = d;
   }
@@ -153,7 +182,7 @@ export class EnvironmentStore {
     this.cacheTimer = setTimeout(() => {
       this.cacheTimer = undefined;
       const threads = this.shell.threads.slice().sort((a, b) => b.updatedAt - a.updatedAt);
-      const c: Cache = { environmentId: this.descriptor?.environmentId ?? "", projects: this.shell.projects, threads: threads.slice(0, cachedThreads) };
+      const c: Cache = { environmentId: this.owner, projects: this.shell.projects, threads: threads.slice(0, cachedThreads) };
       kept.set(this.cacheKey, JSON.stringify(c));
     }, 500);
   }
@@ -180,6 +209,11 @@ export class EnvironmentStore {
         });
     }
     return this.agentsAsked;
+  }
+
+  /** measure asks the backend what it is and what it holds in memory now; only when somebody looks. */
+  measure(): Promise<Descriptor> {
+    return this.call(MethodDescriptor, {});
   }
 
   agentName(id: string): string {

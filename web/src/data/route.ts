@@ -1,17 +1,20 @@
 // Addresses of the page. The environment is part of every one of them, so a
 // link means the same after a mode change.
+export type SettingsSection = (typeof sections)[number];
+const sections = ["environments", "appearance", "diagnostics", "about"] as const;
+
 export type Route =
   | { page: "home" }
   | { page: "thread"; env: string; thread: string }
   | { page: "project"; env: string; project: string }
-  | { page: "settings"; section: "environments" | "appearance" | "about" };
+  | { page: "settings"; section: SettingsSection };
 
 export function parseRoute(pathname: string): Route {
   const parts = pathname.split("/").filter(Boolean).map(decode);
   const [head, a, b] = parts;
   if (head === "t" && a && b) return { page: "thread", env: a, thread: b };
   if (head === "p" && a && b) return { page: "project", env: a, project: b };
-  if (head === "settings") return { page: "settings", section: a === "appearance" || a === "about" ? a : "environments" };
+  if (head === "settings") return { page: "settings", section: sections.find((s) => s === a) ?? "environments" };
   return { page: "home" };
 }
 

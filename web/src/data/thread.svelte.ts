@@ -10,6 +10,8 @@ export interface PendingPrompt {
   commandId: string;
   text: string;
   turnId?: string;
+  /** Turns that were there before: a later one with this text is this prompt. */
+  before: ReadonlySet<string>;
 }
 
 export class ThreadStore {
@@ -25,7 +27,8 @@ export class ThreadStore {
   prompts = $derived(new Map(this.state.items.filter((i) => i.kind === "user_message").map((i) => [i.turnId, i])));
   queued = $derived(this.state.turns.filter((t) => t.state === "queued").map((turn) => ({ turn, text: this.prompts.get(turn.id)?.text ?? "" })));
   /** Sent prompts whose turn is not in the log yet: shown at once. */
-  pending = $derived(this.sent.filter((p) => !p.turnId || !this.state.turns.some((t) => t.id === p.turnId)));
+  pending = $derived(this.sent.filter((p) => !this.state.items.some((i) => i.kind === "user_message" && i.text === p.text && !p.before.has(i.turnId))));
+  private arrived = new Set<string>();
 
   constructor(
     readonly env: EnvironmentStore,
@@ -40,6 +43,7 @@ export class ThreadStore {
         const next = reduceThread(this.state, f);
         if (next === "again") return "again";
         this.state = next;
+        this.settle();
         if (f.type === "synchronized") {
           this.synchronized = true;
           this.error = undefined;
@@ -54,12 +58,20 @@ export class ThreadStore {
     this.leave = undefined;
   }
 
+  /** settle forgets sent prompts that the log has had, also when they have left it again. */
+  private settle(): void {
+    if (this.sent.length === 0) return;
+    for (const t of this.state.turns) this.arrived.add(t.id);
+    if (this.sent.some((p) => p.turnId && this.arrived.has(p.turnId))) this.sent = this.sent.filter((p) => !p.turnId || !this.arrived.has(p.turnId));
+  }
+
   async send(text: string): Promise<void> {
-    const p: PendingPrompt = { commandId: newCommandId(), text };
-    this.sent = [...this.pending, p];
+    const p: PendingPrompt = { commandId: newCommandId(), text, before: new Set(this.state.turns.map((t) => t.id)) };
+    this.sent = [...this.sent, p];
     try {
       const turn = await this.env.call<Turn>(MethodTurnStart, { threadId: this.id, text }, { commandId: p.commandId });
       this.sent = this.sent.map((x) => (x === p ? { ...p, turnId: turn.id } : x));
+      this.settle();
     } catch (e) {
       this.sent = this.sent.filter((x) => x !== p);
       throw e;

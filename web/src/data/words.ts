@@ -94,6 +94,10 @@ export function count(n: number): string {
   return n < 999_500 ? `${Math.round(n / 1000)}k` : `${(n / 1_000_000).toFixed(1).replace(/\.0$/, "")}M`;
 }
 
+export function megabytes(bytes: number): string {
+  return `${Math.round(bytes / (1 << 20))} MB`;
+}
+
 export function tokens(u: Usage | undefined): string {
   const n = (u?.inputTokens ?? 0) + (u?.outputTokens ?? 0);
   return n > 0 ? `${count(n)} tokens` : "";
@@ -132,6 +136,14 @@ export function inside(e: Pick<Environment, "id" | "name">): string {
 }
 
 /** splitPath splits a path of either system into folder and name. */
+// A path below the project is shown without the project's own; the project itself is ".".
+export function inProject(path: string, root: string): string {
+  const base = root.replace(/[\\/]+$/, "");
+  if (!base) return path;
+  if (path === base || path === base + "/" || path === base + "\\") return ".";
+  return path.startsWith(base + "/") || path.startsWith(base + "\\") ? path.slice(base.length + 1) : path;
+}
+
 export function splitPath(path: string): { dir: string; name: string } {
   const at = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
   return { dir: path.slice(0, at + 1), name: path.slice(at + 1) };

@@ -10,6 +10,16 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/** saveFile offers data to the person as a file. */
+export function saveFile(name: string, data: Blob): void {
+  const url = URL.createObjectURL(data);
+  const a = document.createElement("a");
+  a.href = url;
+  a.download = name;
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
 /** Storage may be full or forbidden; the page works without it. */
 export const kept = {
   get(key: string): string | null {

@@ -3,7 +3,7 @@
 // asked here, so a reload in the middle shows the same dialog.
 import type { Error as ApiError, ModeChange, ModeConfig } from "../../api/types.gen";
 import { app } from "../../data/app.svelte";
-import { toApiError } from "../../data/errors";
+import { CallError, toApiError } from "../../data/errors";
 import { toasts } from "../../ui/toast.svelte";
 
 export type Stage = "none" | "confirm" | "running" | "syncing" | "failed";
@@ -15,6 +15,8 @@ class Change {
   private settled = $state.raw<ModeChange | undefined>(undefined);
   /** The call itself failed, e.g. a distro name that was refused. */
   private refused = $state.raw<ApiError | undefined>(undefined);
+  /** The call got no answer: only the desktop's reports tell how it ends. */
+  private unanswered = $state(false);
   cancelling = $state(false);
 
   /** The change of the topic, or the answer of the call where that is newer. */
@@ -30,6 +32,8 @@ class Change {
   stage = $derived.by<Stage>(() => {
     const c = this.now;
     if (c && c.phase !== "done" && c.phase !== "failed") return "running";
+    // The answer was lost on its way, the new configuration runs: an error of ours does not take that back.
+    if (this.unanswered && this.proposal && reached(this.proposal)) return "syncing";
     if (this.refused && c?.phase !== "failed") return this.cancelling ? "running" : "failed";
     if (this.asked && !this.settled) return "running";
     if (c?.phase === "failed") return "failed";
@@ -55,11 +59,12 @@ class Change {
     this.proposal = to;
     this.asked = true;
     this.settled = this.refused = undefined;
-    this.cancelling = false;
+    this.cancelling = this.unanswered = false;
     try {
       this.settled = await app.changeMode(to);
     } catch (e) {
       // A change that was begun and failed is also in the topic, with its step and log; that one is shown.
+      this.unanswered = !(e instanceof CallError) || e.status === 0;
       this.refused = toApiError(e);
       this.asked = false;
     }
@@ -89,8 +94,19 @@ class Change {
   clear(): void {
     this.before = app.environments?.change?.phase === "failed" ? app.environments.change.id : "";
     this.proposal = this.settled = this.refused = undefined;
-    this.asked = this.cancelling = false;
+    this.asked = this.cancelling = this.unanswered = false;
   }
+}
+
+/** targets are the environments that a configuration runs. */
+export function targets(to: ModeConfig): string[] {
+  const wsl = `wsl:${to.distro || "default"}`;
+  return to.mode === "local" ? ["local"] : to.mode === "both" ? ["local", wsl] : [wsl];
+}
+
+function reached(to: ModeConfig): boolean {
+  const now = app.environments?.config;
+  return !!now && now.mode === to.mode && (now.distro ?? "") === (to.distro ?? "");
 }
 
 export const change = new Change();

@@ -1,0 +1,6 @@
+package claude
+
+import "time"
+
+// SetWriteTimeout shortens the wait for an agent that does not read.
+func (d *Driver) SetWriteTimeout(t time.Duration) { d.writeTimeout = t }
