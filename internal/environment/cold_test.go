@@ -31,6 +31,7 @@ func TestColdStart(t *testing.T) {
 	}
 	m := wsltest.Scenario(t, wslsim.Scenario{Default: "Ubuntu", Distros: []wslsim.Distro{{Name: "Ubuntu", StartDelayMS: int(cold.Milliseconds())}}})
 	o := wslOptions(t, m, "")
+	o.ChangeTimeout = 0 // the default is what is tested
 	b := lay(t, o, func(p *Pool) { p.patience = cold / 10 })
 	b.state("local", api.EnvReady)
 	began := time.Now()
