@@ -359,3 +359,30 @@ func TestStagedDistroAndFacts(t *testing.T) {
 	b.look("settings-facts")
 	b.clean()
 }
+
+// W7.1: a distro that was cloned carries its original's identity. Settings says
+// so, and a click tells the two apart without losing a thread.
+func TestClonedDistroGetsAnIdentity(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{})
+	d := product.StartDesktop(t, product.Options{Env: []string{"CATAMARAN_WSL_EXE=" + m.Exe}})
+	b := open(t, d.URL)
+	b.see("env-group-local")
+	b.changeMode("both")
+	b.changed("both")
+	b.see("env-group-wsl:default")
+	b.changeMode("local")
+	b.changed("local")
+	if err := os.CopyFS(filepath.Join(m.Home("Debian"), ".catamaran"), os.DirFS(filepath.Join(m.Home("Ubuntu"), ".catamaran"))); err != nil {
+		t.Fatal(err)
+	}
+	b.chooseDistro("Debian")
+	b.changeMode("both")
+	b.changed("both")
+	b.seeText("env-twin", "the same identity")
+	b.look("cloned-distro")
+	b.click("env-new-identity")
+	b.gone("env-twin")
+	b.see("env-group-wsl:Debian")
+	b.clean()
+}

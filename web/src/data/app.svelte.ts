@@ -2,7 +2,7 @@
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
 import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, ServerFrame, Thread, WSL } from "../api/types.gen";
-import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodOpeners, MethodOpenIn, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodOpeners, MethodOpenIn, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { kept, onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
@@ -189,6 +189,10 @@ export class App {
   }
   startEnvironment(id: string): Promise<Environment> {
     return this.call(MethodEnvironmentStart, { id }, 120_000);
+  }
+  /** newIdentity restarts a backend that is a copy of another under an id of its own. */
+  newIdentity(id: string): Promise<Environment> {
+    return this.call(MethodNewIdentity, { id }, 120_000);
   }
   /** restartWSL ends every distro on this computer; ask first. */
   restartWSL(): Promise<void> {
