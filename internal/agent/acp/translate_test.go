@@ -57,7 +57,7 @@ func replay(t *testing.T, name string) []agent.Event {
 
 func TestRecordedConversations(t *testing.T) {
 	t.Parallel()
-	const command = "echo hello-from-tool > out1.txt; cat out1.txt"
+	const command = "echo said-by-the-tool > out1.txt; cat out1.txt"
 	for _, c := range []struct {
 		file      string
 		approvals int
@@ -66,10 +66,10 @@ func TestRecordedConversations(t *testing.T) {
 		exit      bool   // its exit code is known
 		edits     bool
 	}{
-		{"opencode-acp.jsonl", 2, 3, "hello-from-tool\n", true, true},
+		{"opencode-acp.jsonl", 2, 3, "said-by-the-tool\n", true, true},
 		{"gemini-acp.jsonl", 2, 3, "", false, true},
-		{"claude-acp.jsonl", 0, 4, "```console\nhello-from-tool\n```", false, true},
-		{"codex-acp.jsonl", 1, 3, "hello-from-tool\n", true, false},
+		{"claude-acp.jsonl", 0, 4, "```console\nsaid-by-the-tool\n```", false, true},
+		{"codex-acp.jsonl", 1, 3, "said-by-the-tool\n", true, false},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +108,7 @@ func TestRecordedConversations(t *testing.T) {
 					if u.Status != "" {
 						status[e.ID] = u.Status
 					}
-					edited = edited || len(u.Edits) > 0 && u.Edits[0].NewText == "# notes\nwritten by the fake model\n"
+					edited = edited || len(u.Edits) > 0 && u.Edits[0].NewText == "# notes\nput here by the scripted model\n"
 				}
 			}
 			if approvals != c.approvals || len(ids) != c.messages || edited != c.edits {

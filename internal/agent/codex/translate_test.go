@@ -56,7 +56,7 @@ func replay(t *testing.T, name string) []agent.Event {
 
 func TestRecordedConversations(t *testing.T) {
 	t.Parallel()
-	const command = "echo hello-from-tool > out1.txt; cat out1.txt"
+	const command = "echo said-by-the-tool > out1.txt; cat out1.txt"
 	for _, c := range []struct {
 		file      string
 		approvals []string // their options
@@ -123,7 +123,7 @@ func TestRecordedConversations(t *testing.T) {
 			if usage.InputTokens != c.tokens || usage.ContextUsed != 1240 || usage.ContextSize != 258400 {
 				t.Errorf("usage = %+v", usage)
 			}
-			if output.String() != "hello-from-tool\n" {
+			if output.String() != "said-by-the-tool\n" {
 				t.Errorf("output = %q", output.String())
 			}
 			edited := false
@@ -137,7 +137,7 @@ func TestRecordedConversations(t *testing.T) {
 						t.Errorf("command = %+v", u)
 					}
 				case "edit":
-					edited = len(u.Edits) == 1 && u.Edits[0] == api.FileEdit{Path: "/home/dev/cx/notes.md", NewText: "# notes\nwritten by the fake model\n"} && u.Title == "Add notes.md"
+					edited = len(u.Edits) == 1 && u.Edits[0] == api.FileEdit{Path: "/home/u/cx/notes.md", NewText: "# notes\nput here by the scripted model\n"} && u.Title == "Add notes.md"
 				}
 			}
 			if edited != c.edits {
