@@ -20,7 +20,7 @@ func replay(t *testing.T, name string) []agent.Event {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	tr := newTranslator("n", "/home/dev/cx")
+	tr := newTranslator("n", "/home/u/cx")
 	tr.newTurn()
 	var events []agent.Event
 	lines := bufio.NewScanner(f)
