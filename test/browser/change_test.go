@@ -372,3 +372,24 @@ func TestAccessibility(t *testing.T) {
 	check("dialog, failed")
 	b.clean()
 }
+
+// A change that is cancelled while the distro is still looked up never began: the dialog closes all the same.
+func TestCancelBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	m := wsltest.Scenario(t, wslsim.Scenario{})
+	d := startOn(t, m, "")
+	b := open(t, d.URL)
+	b.state("local", "ready")
+	b.click("open-settings")
+	b.see("distro-select")
+	m.SetFault(wslsim.Fault{ID: "slow", On: wslsim.OnList, Kind: wslsim.Delay, DelayMS: 4000})
+	b.click("mode-wsl-only")
+	b.click("mode-confirm")
+	b.see("mode-progress")
+	b.click("mode-cancel")
+	b.changed("local")
+	m.ClearFault("slow")
+	b.changeMode("wsl-only")
+	b.changed("wsl-only")
+	b.clean()
+}

@@ -29,12 +29,15 @@ class Change {
     return live;
   });
 
+  /** It was cancelled while the distro was still looked up: no change began, so none is reported. */
+  private neverBegan = $derived(this.refused?.code === "cancelled" && this.now?.phase !== "failed");
+
   stage = $derived.by<Stage>(() => {
     const c = this.now;
     if (c && c.phase !== "done" && c.phase !== "failed") return "running";
     // The answer was lost on its way, the new configuration runs: an error of ours does not take that back.
     if (this.unanswered && this.proposal && reached(this.proposal)) return "syncing";
-    if (this.refused && c?.phase !== "failed") return this.cancelling ? "running" : "failed";
+    if (this.refused && c?.phase !== "failed") return this.cancelling && !this.neverBegan ? "running" : "failed";
     if (this.asked && !this.settled) return "running";
     if (c?.phase === "failed") return "failed";
     if (this.asked && this.settled?.phase === "done") return "syncing";
@@ -42,8 +45,8 @@ class Change {
   });
 
   error = $derived(this.now?.phase === "failed" ? (this.now.error ?? this.refused) : this.refused);
-  /** It was rolled back because somebody said so: nothing to explain. */
-  calledOff = $derived(this.stage === "failed" && this.now?.error?.code === "cancelled" && this.now.rolledBack === true);
+  /** It was cancelled or rolled back because somebody said so: nothing to explain. */
+  calledOff = $derived(this.stage === "failed" && (this.neverBegan ? this.cancelling : this.now?.error?.code === "cancelled" && this.now.rolledBack === true));
   target = $derived(this.stage === "confirm" ? this.proposal : (this.now?.to ?? this.proposal));
 
   propose(to: ModeConfig): void {
