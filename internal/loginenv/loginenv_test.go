@@ -52,6 +52,9 @@ func TestShells(t *testing.T) {
 			t.Parallel()
 			shell, err := exec.LookPath(name)
 			if err != nil {
+				if os.Getenv("CI") != "" {
+					t.Fatalf("%s is not installed", name)
+				}
 				t.Skipf("%s is not installed", name)
 			}
 			home := profile(t, `export FROM_PROFILE="two
