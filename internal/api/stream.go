@@ -76,11 +76,14 @@ type ShellSnapshot struct {
 	Threads  []Thread  `json:"threads"`
 }
 
-// ThreadSnapshot is the whole of a thread's topic. Items includes live ones with the text so far.
+// ThreadSnapshot is a thread's topic as it is now: its head and its newest turns
+// with their items, live ones with the text so far. Earlier says that there are
+// older ones, to be had with thread.history.
 type ThreadSnapshot struct {
-	Thread Thread `json:"thread"`
-	Turns  []Turn `json:"turns"`
-	Items  []Item `json:"items"`
+	Thread  Thread `json:"thread"`
+	Turns   []Turn `json:"turns"`
+	Items   []Item `json:"items"`
+	Earlier bool   `json:"earlier,omitempty"`
 }
 
 // EventType names a durable event.

@@ -74,6 +74,9 @@ export interface ThreadCreate {
   title?: string;
   /** default supervised */
   permission?: PermissionMode;
+  model?: string;
+  effort?: string;
+  plan?: boolean;
 }
 
 export interface ThreadRef {
@@ -90,16 +93,147 @@ export interface ThreadArchive {
   archived: boolean;
 }
 
-/** ThreadUpdate changes the agent or the permission mode from the next turn on; empty fields stay. */
+/** ThreadUpdate changes what agents are told from the next turn on; absent fields stay. */
 export interface ThreadUpdate {
   threadId: string;
   agentId?: string;
   permission?: PermissionMode;
+  model?: string;
+  effort?: string;
+  plan?: boolean;
 }
 
 export interface TurnStart {
   threadId: string;
   text: string;
+  /** AttachmentIDs are of files uploaded before (POST /api/upload). */
+  attachmentIds?: string[];
+  /** Steer hands the text to the running turn, where the agent can take it, instead of queueing it. */
+  steer?: boolean;
+}
+
+/** TurnEdit changes the text of a queued turn. */
+export interface TurnEdit {
+  turnId: string;
+  text: string;
+}
+
+/** AgentOptionsGet asks what an agent offers in a project; Refresh asks the agent again. */
+export interface AgentOptionsGet {
+  agentId: string;
+  projectId: string;
+  refresh?: boolean;
+}
+
+/** QuestionAnswer answers a question; Cancel declines to answer it. */
+export interface QuestionAnswer {
+  threadId: string;
+  itemId: string;
+  answers?: QuestionAnswerPart[];
+  cancel?: boolean;
+}
+
+/**
+ * ThreadHistory asks for a part of a thread's timeline: the items before the
+ * ordinal Before, after the ordinal After, or around the item Around; exactly one is given.
+ */
+export interface ThreadHistory {
+  threadId: string;
+  before?: number;
+  after?: number;
+  around?: string;
+  /** items, default 200, most 1000 */
+  limit?: number;
+}
+
+/** ThreadPart is a part of a thread's timeline by ordinal, with the turns its items belong to. */
+export interface ThreadPart {
+  turns: Turn[];
+  items: Item[];
+  earlier?: boolean;
+  later?: boolean;
+}
+
+/** ItemOutput asks for a part of a tool call's whole output, also of what its item leaves out. */
+export interface ItemOutput {
+  itemId: string;
+  /** bytes */
+  offset?: number;
+  /** bytes, default 256 KiB, most 1 MiB */
+  limit?: number;
+}
+
+export interface ItemOutputPart {
+  text: string;
+  offset: number;
+  total: number;
+}
+
+export interface ThreadPin {
+  threadId: string;
+  pinned: boolean;
+}
+
+/** Search looks for words in titles and messages. */
+export interface Search {
+  text: string;
+  /** ProjectID or ThreadID narrow it down. */
+  projectId?: string;
+  threadId?: string;
+  /** Archived includes archived threads. */
+  archived?: boolean;
+  /** hits, default 50, most 200 */
+  limit?: number;
+}
+
+export interface SearchHits {
+  hits: SearchHit[];
+  /** More says that there are more than are listed. */
+  more?: boolean;
+}
+
+/** SearchHit is a thread whose title matches, or an item of it whose text does. */
+export interface SearchHit {
+  thread: Thread;
+  /** "": the title */
+  itemId?: string;
+  kind?: ItemKind;
+  at: number;
+  /** Snippet is text around the match; Marks are the matches in it, in UTF-16 code units. */
+  snippet: string;
+  marks: TextMark[];
+}
+
+export interface TextMark {
+  start: number;
+  end: number;
+}
+
+/** SessionList asks for the sessions that an agent keeps on disk for a project's folder. */
+export interface SessionList {
+  projectId: string;
+  agentId: string;
+}
+
+export interface AgentSessions {
+  sessions: AgentSession[];
+}
+
+/** AgentSession is a conversation an agent's own program keeps. */
+export interface AgentSession {
+  id: string;
+  title: string;
+  updatedAt: number;
+  messages?: number;
+  /** ThreadID is the thread that goes on with it already. */
+  threadId?: string;
+}
+
+/** SessionOpen makes a thread of an agent's session, with its messages as far as they can be read. */
+export interface SessionOpen {
+  projectId: string;
+  agentId: string;
+  sessionId: string;
 }
 
 export interface TurnRef {
@@ -573,11 +707,16 @@ export interface ShellSnapshot {
   threads: Thread[];
 }
 
-/** ThreadSnapshot is the whole of a thread's topic. Items includes live ones with the text so far. */
+/**
+ * ThreadSnapshot is a thread's topic as it is now: its head and its newest turns
+ * with their items, live ones with the text so far. Earlier says that there are
+ * older ones, to be had with thread.history.
+ */
 export interface ThreadSnapshot {
   thread: Thread;
   turns: Turn[];
   items: Item[];
+  earlier?: boolean;
 }
 
 /** EventType names a durable event. */
@@ -674,6 +813,16 @@ export interface Thread {
   state?: TurnState;
   /** Stopping is true between a stop request and the turn's end. */
   stopping?: boolean;
+  /** Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice. */
+  model?: string;
+  effort?: string;
+  /** Plan asks the agent to plan before it changes anything, where it can. */
+  plan?: boolean;
+  pinned?: boolean;
+  /** Unread is true from the end of a turn, or a question, until thread.seen. */
+  unread?: boolean;
+  /** Dir is the thread's own working tree; "" is the project's folder. */
+  dir?: string;
   createdAt: number;
   updatedAt: number;
   archivedAt?: number;
@@ -763,6 +912,7 @@ export type ItemKind =
   | "tool_call"
   | "plan"
   | "approval"
+  | "question"
   | "notice"
   | "unknown";
 
@@ -783,6 +933,9 @@ export interface Item {
   tool?: ToolCall;
   plan?: PlanStep[];
   approval?: Approval;
+  question?: Question;
+  /** Attachments of a user message. */
+  attachments?: Attachment[];
   /** Raw is the agent's own JSON for kinds we do not know. */
   raw?: unknown;
   /** Level of a notice: info, warning, error. */
@@ -863,6 +1016,92 @@ export interface ApprovalOption {
   name: string;
   /** Kind: allow_once, allow_always, reject_once, reject_always; other values are shown as they are. */
   kind: string;
+}
+
+/**
+ * Question is something the agent asks that is no permission: it holds one or
+ * more parts, each with options to choose from, free text, or both. Its states
+ * are those of an approval; approved means answered.
+ */
+export interface Question {
+  state: ApprovalState;
+  title: string;
+  parts: QuestionPart[];
+  /** Answers are the parts' answers once it is answered, by part id. */
+  answers?: QuestionAnswerPart[];
+}
+
+/** QuestionPart is one thing a question asks. */
+export interface QuestionPart {
+  id: string;
+  header?: string;
+  text: string;
+  options?: QuestionOption[];
+  /** Multiple allows more than one option, FreeText an answer in words, Secret hides what is typed. */
+  multiple?: boolean;
+  freeText?: boolean;
+  secret?: boolean;
+}
+
+/** QuestionOption is one answer a part offers. */
+export interface QuestionOption {
+  id: string;
+  label: string;
+  description?: string;
+}
+
+/** QuestionAnswerPart is what a person answered to one part: options, words, or both. */
+export interface QuestionAnswerPart {
+  partId: string;
+  optionIds?: string[];
+  text?: string;
+}
+
+/** Attachment is a file that goes with a prompt; today an image. */
+export interface Attachment {
+  id: string;
+  name: string;
+  mime: string;
+  bytes: number;
+}
+
+/**
+ * AgentOptions are what an agent can do and be told, as it reports itself.
+ * What an agent lacks is absent.
+ */
+export interface AgentOptions {
+  agentId: string;
+  models?: AgentModel[];
+  /** DefaultModel is the one it takes unasked. */
+  defaultModel?: string;
+  commands?: AgentCommand[];
+  /**
+   * Plan: it has a plan mode. Images: prompts may carry images. Steer: a message can
+   * reach a running turn. Sessions: sessions it keeps on disk can be continued.
+   */
+  plan?: boolean;
+  images?: boolean;
+  steer?: boolean;
+  sessions?: boolean;
+}
+
+/** AgentModel is a model an agent offers. */
+export interface AgentModel {
+  id: string;
+  name: string;
+  description?: string;
+  /** Efforts are the reasoning efforts it takes, from least to most. */
+  efforts?: string[];
+  defaultEffort?: string;
+}
+
+/** AgentCommand is a slash command of an agent. */
+export interface AgentCommand {
+  /** without the slash */
+  name: string;
+  description?: string;
+  /** Hint describes the input after the name, where it takes one. */
+  hint?: string;
 }
 
 /** Agent is one agent as detected in an environment. */
