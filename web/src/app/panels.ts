@@ -39,7 +39,7 @@ const known: (Omit<Panel, "load"> & { file: string })[] = [
   { id: "changes", title: "Changes", icon: "diff", side: "right", git: true, file: "review/ChangesPanel" },
   { id: "files", title: "Files", icon: "files", side: "right", file: "files/FilesPanel" },
   { id: "git", title: "Git", icon: "branch", side: "right", git: true, file: "git/GitPanel" },
-  { id: "terminal", title: "Terminal", icon: "execute", side: "bottom", file: "terminal/TerminalPanel" },
+  { id: "terminal", title: "Terminal", icon: "terminal", side: "bottom", file: "terminal/TerminalPanel" },
 ];
 
 export const allPanels: Panel[] = known.flatMap(({ file, ...p }) => {

@@ -1,6 +1,7 @@
 // The one list of commands. Palette, key bindings and menus are drawn from it
 // and run through it; whoever has something to offer registers it here for as
 // long as it can be done.
+import { untrack } from "svelte";
 import type { IconName } from "../ui/Icon.svelte";
 import { parseKeys, sameStroke, showKeys, type Stroke, strokeOf } from "./keys";
 import { type ContextReader, type ContextValue, parseWhen, type When } from "./when";
@@ -102,13 +103,14 @@ export class Commands {
 
   /** register offers commands until the returned function is called. */
   register(list: Command[]): () => void {
-    this.lists = [...this.lists, list];
-    return () => (this.lists = this.lists.filter((l) => l !== list));
+    // Not a dependency of the effect that calls this, here and below.
+    untrack(() => (this.lists = [...this.lists, list]));
+    return () => untrack(() => (this.lists = this.lists.filter((l) => l !== list)));
   }
 
   /** set changes what when-expressions see. */
   set(values: Record<string, ContextValue>): void {
-    this.values = { ...this.values, ...values };
+    untrack(() => (this.values = { ...this.values, ...values }));
   }
 
   private reader(extra: Record<string, ContextValue> = {}): ContextReader {

@@ -42,11 +42,14 @@ function parseStroke(text: string, mac: boolean): Stroke {
 /** Letters and digits go by what is printed on the key, so that layouts without them under Shift work too. */
 export function strokeOf(e: Pick<KeyboardEvent, "key" | "code" | "ctrlKey" | "altKey" | "shiftKey" | "metaKey">): Stroke | undefined {
   let key = e.key.toLowerCase();
+  const physical = /^(?:Key([A-Z])|Digit(\d))$/.exec(e.code);
+  const modified = e.ctrlKey || e.metaKey || e.altKey;
+  // Alt and a letter is a sign of its own on a Mac, often a dead one.
+  if (key === "dead" && physical && modified) key = "";
   if (["control", "alt", "shift", "meta", "altgraph", "dead", "process", "unidentified", "compose", "capslock"].includes(key)) return undefined;
   const latin = /^[a-z0-9]$/.test(key);
-  const physical = /^(?:Key([A-Z])|Digit(\d))$/.exec(e.code);
   // With a modifier a letter of another alphabet means the key's place.
-  if (!latin && physical && (e.ctrlKey || e.metaKey || e.altKey)) key = (physical[1] ?? physical[2])!.toLowerCase();
+  if (!latin && physical && modified) key = (physical[1] ?? physical[2])!.toLowerCase();
   if (e.code === "Backquote" && (e.ctrlKey || e.metaKey)) key = "`";
   return { ctrl: e.ctrlKey, alt: e.altKey, shift: e.shiftKey, meta: e.metaKey, key };
 }

@@ -1,6 +1,7 @@
 // Which panel is open beside the thread and which in the drawer below it. The
 // panels themselves are registered in app/panels.ts and drawn by its hosts;
 // features open one by name and pass it what to show.
+import { untrack } from "svelte";
 import { kept } from "../platform";
 
 export type Side = "right" | "bottom";
@@ -25,8 +26,10 @@ class Panels {
 
   open(id: string, arg?: PanelArg): void {
     const side = this.sides[id] ?? "right";
-    if (arg) this.args = { ...this.args, [id]: arg };
-    this.asked = { ...this.asked, [id]: (this.asked[id] ?? 0) + 1 };
+    untrack(() => {
+      if (arg) this.args = { ...this.args, [id]: arg };
+      this.asked = { ...this.asked, [id]: (this.asked[id] ?? 0) + 1 };
+    });
     this.put(side, id);
   }
   close(side: Side): void {
@@ -56,7 +59,9 @@ class Panels {
     return this.args[id];
   }
   badge(id: string, text: string | undefined): void {
-    if (this.badges[id] !== text) this.badges = { ...this.badges, [id]: text };
+    untrack(() => {
+      if (this.badges[id] !== text) this.badges = { ...this.badges, [id]: text };
+    });
   }
   /** Another thread is shown: what was asked of the last one is no more. */
   leave(): void {
