@@ -717,6 +717,162 @@ export interface Error {
   details?: string;
 }
 
+/**
+ * FilePlace names the folder that files are meant in: the working tree of a
+ * thread, or the folder of a project. A thread's id is enough; with both the thread's counts.
+ */
+export interface FilePlace {
+  projectId?: string;
+  threadId?: string;
+}
+
+/**
+ * FileRef is one file. POST /api/file answers its bytes, at most 25 MiB, for
+ * pictures the page shows: with the type of a picture it knows, else as
+ * application/octet-stream, never to be sniffed.
+ */
+export interface FileRef extends FilePlace {
+  path: string;
+}
+
+/**
+ * FileFind looks for files and folders whose path has the letters of Query in
+ * their order. An empty query answers what was used or changed last.
+ */
+export interface FileFind extends FilePlace {
+  query: string;
+  /** default 20, most 200 */
+  limit?: number;
+  /** Files leaves folders out. */
+  files?: boolean;
+}
+
+/** FoundFiles are the best matches, the best first. */
+export interface FoundFiles {
+  files: FoundFile[];
+  /** Matches counts all matches. */
+  matches: number;
+  /**
+   * Known counts the paths that were looked through; Partial says that the
+   * folder holds more than are kept.
+   */
+  known: number;
+  partial?: boolean;
+}
+
+/** FoundFile is a path; Marks are the letters that matched, in UTF-16 code units of it. */
+export interface FoundFile {
+  path: string;
+  folder?: boolean;
+  marks?: TextMark[];
+  /** Changed: it differs from the last commit, or is new. */
+  changed?: boolean;
+}
+
+/** FileList asks for what is in a folder; Path "" is the place itself. */
+export interface FileList extends FilePlace {
+  path?: string;
+}
+
+/** FileFolder is a folder's content: folders first, then by name without case. */
+export interface FileFolder {
+  path: string;
+  entries: FileEntry[];
+  /** Truncated says that there are more than are listed. */
+  truncated?: boolean;
+}
+
+/** FileKind is what a directory entry is; a link is what it leads to, where that is in the project. */
+export type FileKind =
+  | "file"
+  | "folder"
+  | "outside"
+  | "special";
+
+export interface FileEntry {
+  name: string;
+  kind: FileKind;
+  /** Link: it is a link to that. */
+  link?: boolean;
+  bytes?: number;
+  /** Ignored by the rules of .gitignore. */
+  ignored?: boolean;
+  /** Broken: the name is no text (not UTF-8), so it can be shown but not asked for. */
+  broken?: boolean;
+}
+
+/** FileRead asks for a file's text from the byte Offset on. */
+export interface FileRead extends FilePlace {
+  path: string;
+  offset?: number;
+  /** bytes, default 512 KiB, most 2 MiB */
+  limit?: number;
+}
+
+/** FileContent is what a file holds, told by its first bytes. */
+export type FileContent =
+  | "text"
+  | "image"
+  | "binary";
+
+/** FileView is a file to be looked at. Text is set for text only. */
+export interface FileView {
+  path: string;
+  content: FileContent;
+  bytes: number;
+  modifiedAt: number;
+  /** Mime of an image. */
+  mime?: string;
+  /** Encoding of a text: utf-8, utf-8-bom, utf-16le, utf-16be, windows-1252. */
+  encoding?: string;
+  /** Text is from Offset to Next, whole lines where they fit; Next is 0 at the file's end. */
+  text?: string;
+  offset?: number;
+  next?: number;
+  /** AbsolutePath is for "copy path" and for opening it in an editor. */
+  absolutePath: string;
+}
+
+/** FileSearch looks for text in files that are not ignored. */
+export interface FileSearch extends FilePlace {
+  text: string;
+  /** Regex takes Text as a regular expression; Case minds upper and lower case; Word matches whole words only. */
+  regex?: boolean;
+  case?: boolean;
+  word?: boolean;
+  /** Include are globs like "*.go" or "web/**"; one with "!" in front leaves files out. */
+  include?: string[];
+  /** matching lines, default 500, most 5000 */
+  limit?: number;
+}
+
+/** FileMatches are the matching lines by file. */
+export interface FileMatches {
+  files: FileMatch[];
+  /** Lines counts the matching lines given. */
+  lines: number;
+  /** More says that the search ended at its limit or its time. */
+  more?: boolean;
+  /** Engine: ripgrep, git, or own. */
+  engine: string;
+}
+
+export interface FileMatch {
+  path: string;
+  lines: MatchLine[];
+}
+
+/** MatchLine is a line with matches; of a long one the part around the first. */
+export interface MatchLine {
+  /** from 1 */
+  line: number;
+  text: string;
+  /** Marks are the matches in Text, in UTF-16 code units. */
+  marks: TextMark[];
+  /** Cut: Text is a part of the line. */
+  cut?: boolean;
+}
+
 /** GitPlace names a working tree: the thread's own where ThreadID is given, else the project's folder. */
 export interface GitPlace {
   projectId: string;
@@ -1646,6 +1802,11 @@ export const MethodOpeners = "desktop.openers";
 export const MethodOpenIn = "desktop.openIn";
 export const MethodLaunch = "desktop.launch";
 export const MethodActivate = "desktop.activate";
+export const MethodFileFind = "file.find";
+export const MethodFileList = "file.list";
+export const MethodFileRead = "file.read";
+export const MethodFileSearch = "file.search";
+export const PathFileBytes = "/api/file";
 export const MethodGitStatus = "git.status";
 export const MethodGitBranches = "git.branches";
 export const MethodGitSwitch = "git.switch";
