@@ -4,13 +4,15 @@ import "encoding/json"
 
 // Project is a directory of an environment.
 type Project struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Path      string `json:"path"`
-	Git       bool   `json:"git"`
-	Branch    string `json:"branch,omitempty"`
-	AgentID   string `json:"agentId,omitempty"` // the agent used last
-	CreatedAt int64  `json:"createdAt"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	Git     bool   `json:"git"`
+	Branch  string `json:"branch,omitempty"`
+	AgentID string `json:"agentId,omitempty"` // the agent used last
+	// SetupScript is the command that is run in every new worktree.
+	SetupScript string `json:"setupScript,omitempty"`
+	CreatedAt   int64  `json:"createdAt"`
 }
 
 // PermissionMode is how much an agent may do without asking.
@@ -32,10 +34,23 @@ type Thread struct {
 	// State is the state of the newest turn that is not queued; empty before the first one.
 	State TurnState `json:"state,omitempty"`
 	// Stopping is true between a stop request and the turn's end.
-	Stopping   bool  `json:"stopping,omitempty"`
-	CreatedAt  int64 `json:"createdAt"`
-	UpdatedAt  int64 `json:"updatedAt"`
-	ArchivedAt int64 `json:"archivedAt,omitempty"`
+	Stopping bool `json:"stopping,omitempty"`
+	// Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice.
+	Model  string `json:"model,omitempty"`
+	Effort string `json:"effort,omitempty"`
+	// Plan asks the agent to plan before it changes anything, where it can.
+	Plan   bool `json:"plan,omitempty"`
+	Pinned bool `json:"pinned,omitempty"`
+	// Unread is true from the end of a turn, or a question, until thread.seen.
+	Unread bool `json:"unread,omitempty"`
+	// Dir is the thread's own working tree; "" is the project's folder.
+	Dir string `json:"dir,omitempty"`
+	// Branch is what was checked out in Dir when it was made; SetupJobID the job of its set-up script.
+	Branch     string `json:"branch,omitempty"`
+	SetupJobID string `json:"setupJobId,omitempty"`
+	CreatedAt  int64  `json:"createdAt"`
+	UpdatedAt  int64  `json:"updatedAt"`
+	ArchivedAt int64  `json:"archivedAt,omitempty"`
 }
 
 // TurnState is where a turn stands.
@@ -136,6 +151,7 @@ const (
 	ItemToolCall     ItemKind = "tool_call"
 	ItemPlan         ItemKind = "plan"
 	ItemApproval     ItemKind = "approval"
+	ItemQuestion     ItemKind = "question"
 	ItemNotice       ItemKind = "notice"
 	ItemUnknown      ItemKind = "unknown"
 )
@@ -156,6 +172,9 @@ type Item struct {
 	Tool     *ToolCall  `json:"tool,omitempty"`
 	Plan     []PlanStep `json:"plan,omitempty"`
 	Approval *Approval  `json:"approval,omitempty"`
+	Question *Question  `json:"question,omitempty"`
+	// Attachments of a user message.
+	Attachments []Attachment `json:"attachments,omitempty"`
 	// Raw is the agent's own JSON for kinds we do not know.
 	Raw json.RawMessage `json:"raw,omitempty"`
 	// Level of a notice: info, warning, error.
@@ -242,6 +261,85 @@ type ApprovalOption struct {
 	Name string `json:"name"`
 	// Kind: allow_once, allow_always, reject_once, reject_always; other values are shown as they are.
 	Kind string `json:"kind"`
+}
+
+// Question is something the agent asks that is no permission: it holds one or
+// more parts, each with options to choose from, free text, or both. Its states
+// are those of an approval; approved means answered.
+type Question struct {
+	State ApprovalState  `json:"state"`
+	Title string         `json:"title"`
+	Parts []QuestionPart `json:"parts"`
+	// Answers are the parts' answers once it is answered, by part id.
+	Answers []QuestionAnswerPart `json:"answers,omitempty"`
+}
+
+// QuestionPart is one thing a question asks.
+type QuestionPart struct {
+	ID      string           `json:"id"`
+	Header  string           `json:"header,omitempty"`
+	Text    string           `json:"text"`
+	Options []QuestionOption `json:"options,omitempty"`
+	// Multiple allows more than one option, FreeText an answer in words, Secret hides what is typed.
+	Multiple bool `json:"multiple,omitempty"`
+	FreeText bool `json:"freeText,omitempty"`
+	Secret   bool `json:"secret,omitempty"`
+}
+
+// QuestionOption is one answer a part offers.
+type QuestionOption struct {
+	ID          string `json:"id"`
+	Label       string `json:"label"`
+	Description string `json:"description,omitempty"`
+}
+
+// QuestionAnswerPart is what a person answered to one part: options, words, or both.
+type QuestionAnswerPart struct {
+	PartID    string   `json:"partId"`
+	OptionIDs []string `json:"optionIds,omitempty"`
+	Text      string   `json:"text,omitempty"`
+}
+
+// Attachment is a file that goes with a prompt; today an image.
+type Attachment struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Mime  string `json:"mime"`
+	Bytes int64  `json:"bytes"`
+}
+
+// AgentOptions are what an agent can do and be told, as it reports itself.
+// What an agent lacks is absent.
+type AgentOptions struct {
+	AgentID string       `json:"agentId"`
+	Models  []AgentModel `json:"models,omitempty"`
+	// DefaultModel is the one it takes unasked.
+	DefaultModel string         `json:"defaultModel,omitempty"`
+	Commands     []AgentCommand `json:"commands,omitempty"`
+	// Plan: it has a plan mode. Images: prompts may carry images. Steer: a message can
+	// reach a running turn. Sessions: sessions it keeps on disk can be continued.
+	Plan     bool `json:"plan,omitempty"`
+	Images   bool `json:"images,omitempty"`
+	Steer    bool `json:"steer,omitempty"`
+	Sessions bool `json:"sessions,omitempty"`
+}
+
+// AgentModel is a model an agent offers.
+type AgentModel struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// Efforts are the reasoning efforts it takes, from least to most.
+	Efforts       []string `json:"efforts,omitempty"`
+	DefaultEffort string   `json:"defaultEffort,omitempty"`
+}
+
+// AgentCommand is a slash command of an agent.
+type AgentCommand struct {
+	Name        string `json:"name"` // without the slash
+	Description string `json:"description,omitempty"`
+	// Hint describes the input after the name, where it takes one.
+	Hint string `json:"hint,omitempty"`
 }
 
 // Agent is one agent as detected in an environment.
