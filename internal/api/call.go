@@ -106,6 +106,8 @@ type ThreadCreate struct {
 	Model      string         `json:"model,omitempty"`
 	Effort     string         `json:"effort,omitempty"`
 	Plan       bool           `json:"plan,omitempty"`
+	// Worktree gives the thread a working tree of its own; absent is the project's folder.
+	Worktree *WorktreeChoice `json:"worktree,omitempty"`
 }
 
 type ThreadRef struct {

@@ -38,6 +38,8 @@ type ServerFrame struct {
 	Shell        *ShellSnapshot  `json:"shell,omitempty"`
 	Thread       *ThreadSnapshot `json:"thread,omitempty"`
 	Environments *Environments   `json:"environments,omitempty"` // snapshot and event of topic environments
+	Git          *GitStatus      `json:"git,omitempty"`          // snapshot and event of a topic git:
+	Job          *Job            `json:"job,omitempty"`          // snapshot and event of a topic job:
 	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project
 	Event        *Event          `json:"event,omitempty"`
 	Delta        *Delta          `json:"delta,omitempty"`
