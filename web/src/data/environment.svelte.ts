@@ -2,7 +2,7 @@
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
 import type { Agent, Agents, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadRename, TopicShell } from "../api/types.gen";
+import { MethodAgentList, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -240,6 +240,12 @@ export class EnvironmentStore {
   }
   archiveThread(threadId: string, archived: boolean): Promise<Thread> {
     return this.call(MethodThreadArchive, { threadId, archived }, { commandId: newCommandId() });
+  }
+  pinThread(threadId: string, pinned: boolean): Promise<Thread> {
+    return this.call(MethodThreadPin, { threadId, pinned }, { commandId: newCommandId() });
+  }
+  seenThread(threadId: string): Promise<Thread> {
+    return this.call(MethodThreadSeen, { threadId });
   }
   deleteThread(threadId: string): Promise<void> {
     return this.call(MethodThreadDelete, { threadId }, { commandId: newCommandId() });
