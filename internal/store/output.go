@@ -163,7 +163,7 @@ func (s *Store) SweepSpill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, err := s.ids(ctx, "SELECT id FROM threads")
+	ids, err := s.ThreadIDs(ctx)
 	if err != nil {
 		return err
 	}
@@ -176,6 +176,11 @@ func (s *Store) SweepSpill(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ThreadIDs returns the ids of all threads, archived ones too.
+func (s *Store) ThreadIDs(ctx context.Context) ([]string, error) {
+	return s.ids(ctx, "SELECT id FROM threads")
 }
 
 // ContinueOutput goes on with a capped output of which only what Text returned, and the whole size, are known.
