@@ -4,13 +4,15 @@ import "encoding/json"
 
 // Project is a directory of an environment.
 type Project struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Path      string `json:"path"`
-	Git       bool   `json:"git"`
-	Branch    string `json:"branch,omitempty"`
-	AgentID   string `json:"agentId,omitempty"` // the agent used last
-	CreatedAt int64  `json:"createdAt"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	Git     bool   `json:"git"`
+	Branch  string `json:"branch,omitempty"`
+	AgentID string `json:"agentId,omitempty"` // the agent used last
+	// SetupScript is the command that is run in every new worktree.
+	SetupScript string `json:"setupScript,omitempty"`
+	CreatedAt   int64  `json:"createdAt"`
 }
 
 // PermissionMode is how much an agent may do without asking.
@@ -42,7 +44,10 @@ type Thread struct {
 	// Unread is true from the end of a turn, or a question, until thread.seen.
 	Unread bool `json:"unread,omitempty"`
 	// Dir is the thread's own working tree; "" is the project's folder.
-	Dir        string `json:"dir,omitempty"`
+	Dir string `json:"dir,omitempty"`
+	// Branch is what was checked out in Dir when it was made; SetupJobID the job of its set-up script.
+	Branch     string `json:"branch,omitempty"`
+	SetupJobID string `json:"setupJobId,omitempty"`
 	CreatedAt  int64  `json:"createdAt"`
 	UpdatedAt  int64  `json:"updatedAt"`
 	ArchivedAt int64  `json:"archivedAt,omitempty"`

@@ -21,6 +21,9 @@ type Prompt struct {
 // Unqueue takes a queued turn back.
 type Unqueue struct{ TurnID string }
 
+// Edit changes the text of a queued turn's prompt.
+type Edit struct{ TurnID, Text string }
+
 // Stop ends the running turn and everything queued behind it; nothing that the
 // person wanted stopped may run. Prompts sent after it queue as usual.
 type Stop struct{}
@@ -62,6 +65,12 @@ type Rename struct{ Title string }
 
 // Archive puts the thread away or takes it back.
 type Archive struct{ Archived bool }
+
+// Pin puts the thread on top of lists, or takes it down.
+type Pin struct{ Pinned bool }
+
+// Seen says that a person has seen the thread as it is.
+type Seen struct{}
 
 // Update changes what agents are told from the next turn on; absent fields stay. Another
 // agent begins with its own model, effort and no plan, for theirs are of the one before.
@@ -123,8 +132,8 @@ func (d *draft) state(s api.TurnState) {
 	}
 }
 
-// validPrompt says what is wrong with a message.
-func validPrompt(text string, attachments []api.Attachment) *api.Error {
+// sendable refuses texts that can't be a prompt.
+func sendable(text string, attachments []api.Attachment) *api.Error {
 	switch {
 	case strings.TrimSpace(text) == "" && len(attachments) == 0:
 		return &api.Error{Code: api.CodeInvalid, Message: "The message is empty.", Hint: "Write something to send."}
@@ -135,7 +144,7 @@ func validPrompt(text string, attachments []api.Attachment) *api.Error {
 }
 
 func (c Prompt) decide(d *draft) *api.Error {
-	if err := validPrompt(c.Text, c.Attachments); err != nil {
+	if err := sendable(c.Text, c.Attachments); err != nil {
 		return err
 	}
 	switch {
@@ -150,7 +159,7 @@ func (c Prompt) decide(d *draft) *api.Error {
 			d.head.Title = Title(c.Attachments[0].Name)
 		}
 	}
-	d.head.UpdatedAt = d.at
+	d.head.UpdatedAt, d.head.Unread = d.at, false
 	t := api.Turn{ID: c.TurnID, ThreadID: d.head.ID, Ordinal: d.LastTurn + 1, State: api.TurnQueued, QueuedAt: d.at}
 	it := api.Item{ID: c.ItemID, ThreadID: d.head.ID, TurnID: c.TurnID, Ordinal: d.LastItem + 1,
 		Kind: api.ItemUserMessage, CreatedAt: d.at, Text: c.Text, Attachments: c.Attachments}
@@ -177,17 +186,40 @@ func (d *draft) begin(t api.Turn, prompt api.Item, queued bool) {
 	d.do(Action{Kind: Begin, Turn: t, Text: prompt.Text, Attachments: prompt.Attachments})
 }
 
-func (c Unqueue) decide(d *draft) *api.Error {
+func (d *draft) waiting(turnID string) (Queued, *api.Error) {
 	for _, q := range d.Queue {
-		if q.Turn.ID == c.TurnID {
-			if q.Prompt.ID != "" {
-				d.emit(api.Event{Type: api.EventItemRemoved, RemovedID: q.Prompt.ID})
-			}
-			d.emit(api.Event{Type: api.EventTurnRemoved, RemovedID: c.TurnID})
-			return nil
+		if q.Turn.ID == turnID {
+			return q, nil
 		}
 	}
-	return &api.Error{Code: api.CodeConflict, Message: "This message no longer waits.", Hint: "Stop the turn instead, if it runs."}
+	return Queued{}, &api.Error{Code: api.CodeConflict, Message: "This message no longer waits.", Hint: "Stop the turn instead, if it runs."}
+}
+
+func (c Unqueue) decide(d *draft) *api.Error {
+	q, err := d.waiting(c.TurnID)
+	if err != nil {
+		return err
+	}
+	if q.Prompt.ID != "" {
+		d.emit(api.Event{Type: api.EventItemRemoved, RemovedID: q.Prompt.ID})
+	}
+	d.emit(api.Event{Type: api.EventTurnRemoved, RemovedID: c.TurnID})
+	return nil
+}
+
+func (c Edit) decide(d *draft) *api.Error {
+	q, err := d.waiting(c.TurnID)
+	if err != nil {
+		return err
+	}
+	if err := sendable(c.Text, q.Prompt.Attachments); err != nil {
+		return err
+	}
+	if q.Prompt.Text != c.Text {
+		q.Prompt.Text = c.Text
+		d.item(q.Prompt)
+	}
+	return nil
 }
 
 func (Stop) decide(d *draft) *api.Error {
@@ -272,6 +304,7 @@ func (c Ask) decide(d *draft) *api.Error {
 		d.turn(t)
 	}
 	d.state(api.TurnWaiting)
+	d.head.Unread = true
 	return nil
 }
 
@@ -301,6 +334,7 @@ func (c Reply) decide(d *draft) *api.Error {
 			state = api.ApprovalDeclined
 		}
 		d.answered(p, state, o.ID)
+		d.head.Unread = false
 		d.do(Action{Kind: Answer, ItemID: p.ID, Option: o.ID})
 		d.resumed()
 		return nil
@@ -355,6 +389,8 @@ func (d *draft) finish(c End) {
 		t.Usage = c.Usage
 	}
 	d.turn(t)
+	// Who stops a turn knows that it ends.
+	d.head.Unread = d.head.Unread || !d.head.Stopping
 	d.head.Stopping, d.head.UpdatedAt = false, d.at
 	d.state(c.State)
 }
@@ -394,6 +430,16 @@ func (c Archive) decide(d *draft) *api.Error {
 	} else if !c.Archived {
 		d.head.ArchivedAt = 0
 	}
+	return nil
+}
+
+func (c Pin) decide(d *draft) *api.Error {
+	d.head.Pinned = c.Pinned
+	return nil
+}
+
+func (Seen) decide(d *draft) *api.Error {
+	d.head.Unread = false
 	return nil
 }
 

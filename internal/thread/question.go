@@ -45,6 +45,7 @@ func (c Resolve) decide(d *draft) *api.Error {
 		q.Answers = hidden(q.Parts, answers)
 		d.answered(p, api.ApprovalApproved, "")
 	}
+	d.head.Unread = false
 	d.do(act)
 	d.resumed()
 	return nil
@@ -119,13 +120,13 @@ func hidden(parts []api.QuestionPart, answers []api.QuestionAnswerPart) []api.Qu
 }
 
 func (c Steering) decide(d *draft) *api.Error {
-	if err := validPrompt(c.Text, c.Attachments); err != nil {
+	if err := sendable(c.Text, c.Attachments); err != nil {
 		return err
 	}
 	if d.Active == nil || d.head.Stopping {
 		return &api.Error{Code: api.CodeConflict, Message: "No turn runs that could take the message."}
 	}
-	d.head.UpdatedAt = d.at
+	d.head.UpdatedAt, d.head.Unread = d.at, false
 	d.item(api.Item{ID: c.ItemID, ThreadID: d.head.ID, TurnID: d.Active.ID, Ordinal: d.LastItem + 1,
 		Kind: api.ItemUserMessage, CreatedAt: d.at, Text: c.Text, Attachments: c.Attachments})
 	d.do(Action{Kind: Steer, Turn: *d.Active, ItemID: c.ItemID, Text: c.Text, Attachments: c.Attachments})
