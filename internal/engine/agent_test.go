@@ -421,7 +421,7 @@ func (c *client) apply(f api.ServerFrame) {
 		for _, t := range f.Thread.Turns {
 			c.turns[t.ID] = t
 		}
-		for _, it := range f.Thread.Items {
+		for _, it := range append(f.Thread.Items, f.Thread.Open...) {
 			c.put(it)
 		}
 	case api.FrameEvent:

@@ -89,21 +89,11 @@ func (e *Engine) StartTurn(ctx context.Context, commandID string, r api.TurnStar
 
 // UnqueueTurn takes a queued turn and its prompt back.
 func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRef) (api.Empty, error) {
-	st, err := e.ready()
-	if err != nil {
+	threadID, again, err := turnThread[api.Empty](e, ctx, commandID, api.MethodTurnUnqueue, r.TurnID)
+	if err != nil || again != nil {
 		return api.Empty{}, err
 	}
-	if commandID != "" {
-		// The first time may have removed the turn: its receipt answers then.
-		if rec, err := st.Receipt(ctx, commandID); err == nil {
-			return replayed[api.Empty](rec, api.MethodTurnUnqueue)
-		}
-	}
-	t, _, err := st.Turn(ctx, r.TurnID)
-	if err != nil {
-		return api.Empty{}, e.clientError("find the turn", err)
-	}
-	return onState(e, ctx, commandID, api.MethodTurnUnqueue, t.ThreadID, thread.Unqueue{TurnID: r.TurnID}, empty)
+	return onState(e, ctx, commandID, api.MethodTurnUnqueue, threadID, thread.Unqueue{TurnID: r.TurnID}, empty)
 }
 
 // StopTurn stops the running turn and drops the queue behind it; it answers at

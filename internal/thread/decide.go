@@ -18,6 +18,9 @@ type Prompt struct{ TurnID, ItemID, Text string }
 // Unqueue takes a queued turn back.
 type Unqueue struct{ TurnID string }
 
+// Edit changes the text of a queued turn's prompt.
+type Edit struct{ TurnID, Text string }
+
 // Stop ends the running turn and everything queued behind it; nothing that the
 // person wanted stopped may run. Prompts sent after it queue as usual.
 type Stop struct{}
@@ -59,6 +62,12 @@ type Rename struct{ Title string }
 
 // Archive puts the thread away or takes it back.
 type Archive struct{ Archived bool }
+
+// Pin puts the thread on top of lists, or takes it down.
+type Pin struct{ Pinned bool }
+
+// Seen says that a person has seen the thread as it is.
+type Seen struct{}
 
 // Update changes agent or permission from the next turn on; empty fields stay.
 type Update struct {
@@ -117,12 +126,22 @@ func (d *draft) state(s api.TurnState) {
 	}
 }
 
-func (c Prompt) decide(d *draft) *api.Error {
+// sendable refuses texts that can't be a prompt.
+func sendable(text string) *api.Error {
 	switch {
-	case strings.TrimSpace(c.Text) == "":
+	case strings.TrimSpace(text) == "":
 		return &api.Error{Code: api.CodeInvalid, Message: "The message is empty.", Hint: "Write something to send."}
-	case len(c.Text) > TextMost:
+	case len(text) > TextMost:
 		return &api.Error{Code: api.CodeTooLarge, Message: "The message is longer than 1 MiB.", Hint: "Put the text into a file of the project and mention it."}
+	}
+	return nil
+}
+
+func (c Prompt) decide(d *draft) *api.Error {
+	if err := sendable(c.Text); err != nil {
+		return err
+	}
+	switch {
 	case d.head.ArchivedAt != 0:
 		return &api.Error{Code: api.CodeConflict, Message: "This thread is archived.", Hint: "Take it out of the archive first."}
 	case len(d.Queue) >= QueueMost:
@@ -131,7 +150,7 @@ func (c Prompt) decide(d *draft) *api.Error {
 	if d.head.Title == "" {
 		d.head.Title = Title(c.Text)
 	}
-	d.head.UpdatedAt = d.at
+	d.head.UpdatedAt, d.head.Unread = d.at, false
 	t := api.Turn{ID: c.TurnID, ThreadID: d.head.ID, Ordinal: d.LastTurn + 1, State: api.TurnQueued, QueuedAt: d.at}
 	it := api.Item{ID: c.ItemID, ThreadID: d.head.ID, TurnID: c.TurnID, Ordinal: d.LastItem + 1,
 		Kind: api.ItemUserMessage, CreatedAt: d.at, Text: c.Text}
@@ -158,17 +177,40 @@ func (d *draft) begin(t api.Turn, prompt api.Item, queued bool) {
 	d.do(Action{Kind: Begin, Turn: t, Text: prompt.Text})
 }
 
-func (c Unqueue) decide(d *draft) *api.Error {
+func (d *draft) waiting(turnID string) (Queued, *api.Error) {
 	for _, q := range d.Queue {
-		if q.Turn.ID == c.TurnID {
-			if q.Prompt.ID != "" {
-				d.emit(api.Event{Type: api.EventItemRemoved, RemovedID: q.Prompt.ID})
-			}
-			d.emit(api.Event{Type: api.EventTurnRemoved, RemovedID: c.TurnID})
-			return nil
+		if q.Turn.ID == turnID {
+			return q, nil
 		}
 	}
-	return &api.Error{Code: api.CodeConflict, Message: "This message no longer waits.", Hint: "Stop the turn instead, if it runs."}
+	return Queued{}, &api.Error{Code: api.CodeConflict, Message: "This message no longer waits.", Hint: "Stop the turn instead, if it runs."}
+}
+
+func (c Unqueue) decide(d *draft) *api.Error {
+	q, err := d.waiting(c.TurnID)
+	if err != nil {
+		return err
+	}
+	if q.Prompt.ID != "" {
+		d.emit(api.Event{Type: api.EventItemRemoved, RemovedID: q.Prompt.ID})
+	}
+	d.emit(api.Event{Type: api.EventTurnRemoved, RemovedID: c.TurnID})
+	return nil
+}
+
+func (c Edit) decide(d *draft) *api.Error {
+	if err := sendable(c.Text); err != nil {
+		return err
+	}
+	q, err := d.waiting(c.TurnID)
+	if err != nil {
+		return err
+	}
+	if q.Prompt.Text != c.Text {
+		q.Prompt.Text = c.Text
+		d.item(q.Prompt)
+	}
+	return nil
 }
 
 func (Stop) decide(d *draft) *api.Error {
@@ -241,6 +283,7 @@ func (c Ask) decide(d *draft) *api.Error {
 		d.turn(t)
 	}
 	d.state(api.TurnWaiting)
+	d.head.Unread = true
 	return nil
 }
 
@@ -270,6 +313,7 @@ func (c Reply) decide(d *draft) *api.Error {
 			state = api.ApprovalDeclined
 		}
 		d.answered(p, state, o.ID)
+		d.head.Unread = false
 		d.do(Action{Kind: Answer, ItemID: p.ID, Option: o.ID})
 		d.resumed()
 		return nil
@@ -324,6 +368,8 @@ func (d *draft) finish(c End) {
 		t.Usage = c.Usage
 	}
 	d.turn(t)
+	// Who stops a turn knows that it ends.
+	d.head.Unread = d.head.Unread || !d.head.Stopping
 	d.head.Stopping, d.head.UpdatedAt = false, d.at
 	d.state(c.State)
 }
@@ -363,6 +409,16 @@ func (c Archive) decide(d *draft) *api.Error {
 	} else if !c.Archived {
 		d.head.ArchivedAt = 0
 	}
+	return nil
+}
+
+func (c Pin) decide(d *draft) *api.Error {
+	d.head.Pinned = c.Pinned
+	return nil
+}
+
+func (Seen) decide(d *draft) *api.Error {
+	d.head.Unread = false
 	return nil
 }
 

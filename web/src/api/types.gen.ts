@@ -138,6 +138,7 @@ export interface QuestionAnswer {
 /**
  * ThreadHistory asks for a part of a thread's timeline: the items before the
  * ordinal Before, after the ordinal After, or around the item Around; exactly one is given.
+ * Parts are also bounded in bytes: an answer may hold fewer items than Limit, never none where there are any.
  */
 export interface ThreadHistory {
   threadId: string;
@@ -165,9 +166,16 @@ export interface ItemOutput {
   limit?: number;
 }
 
+/**
+ * ItemOutputPart is a part of an output. It begins and ends between characters, so Offset may be a little
+ * after what was asked for.
+ */
 export interface ItemOutputPart {
   text: string;
   offset: number;
+  /** Next is the offset to go on from; it is Total at the end. */
+  next: number;
+  /** Total is how many bytes can be had; a tool that wrote more than 64 MiB lost what came after them. */
   total: number;
 }
 
@@ -1332,15 +1340,17 @@ export interface ShellSnapshot {
 }
 
 /**
- * ThreadSnapshot is a thread's topic as it is now: its head and its newest turns
- * with their items, live ones with the text so far. Earlier says that there are
- * older ones, to be had with thread.history.
+ * ThreadSnapshot is a thread's topic as it is now: its head and its newest
+ * items without a gap, live ones with the text so far, and the turns they belong
+ * to. Earlier says that there are older items, to be had with thread.history.
  */
 export interface ThreadSnapshot {
   thread: Thread;
   turns: Turn[];
   items: Item[];
   earlier?: boolean;
+  /** Open are older items that still matter: what is live or asked, and the prompts of turns that have not ended. */
+  open?: Item[];
 }
 
 /** EventType names a durable event. */
@@ -1771,8 +1781,13 @@ export const MethodThreadRename = "thread.rename";
 export const MethodThreadArchive = "thread.archive";
 export const MethodThreadDelete = "thread.delete";
 export const MethodThreadUpdate = "thread.update";
+export const MethodThreadPin = "thread.pin";
+export const MethodThreadSeen = "thread.seen";
+export const MethodThreadHistory = "thread.history";
+export const MethodItemOutput = "item.output";
 export const MethodTurnStart = "turn.start";
 export const MethodTurnUnqueue = "turn.unqueue";
+export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
 export const MethodDiffTurn = "diff.turn";
