@@ -135,6 +135,21 @@ export interface QuestionAnswer {
   cancel?: boolean;
 }
 
+/** AttachmentRef names an uploaded file: of a thread's message, or, without ThreadID, one not sent yet. */
+export interface AttachmentRef {
+  id: string;
+  threadId?: string;
+}
+
+/**
+ * AttachmentURL is an address below the environment's own (/e/<environment>), which anybody who
+ * knows it can read until it expires.
+ */
+export interface AttachmentURL {
+  url: string;
+  expiresAt: number;
+}
+
 /**
  * ThreadHistory asks for a part of a thread's timeline: the items before the
  * ordinal Before, after the ordinal After, or around the item Around; exactly one is given.
@@ -1567,9 +1582,10 @@ export interface Item {
   live?: boolean;
   createdAt: number;
   updatedAt: number;
-  /** Text of messages (Markdown), reasoning and notices. */
+  /** Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown). */
   text?: string;
   tool?: ToolCall;
+  /** Plan is a plan of steps. */
   plan?: PlanStep[];
   approval?: Approval;
   question?: Question;
@@ -1641,7 +1657,7 @@ export interface Approval {
   title: string;
   /** ToolItemID is the timeline item of the tool call it is about, where there is one. */
   toolItemId?: string;
-  /** Kind is the tool call's kind, "" when unknown (a generic card is shown). */
+  /** Kind is the tool call's kind, "plan" for a plan to carry out, "" when unknown (a generic card is shown). */
   kind?: string;
   command?: string;
   edits?: FileEdit[];
@@ -1665,6 +1681,8 @@ export interface ApprovalOption {
 export interface Question {
   state: ApprovalState;
   title: string;
+  /** ToolItemID is the timeline item of the tool call that asks, where there is one. */
+  toolItemId?: string;
   parts: QuestionPart[];
   /** Answers are the parts' answers once it is answered, by part id. */
   answers?: QuestionAnswerPart[];
@@ -1676,10 +1694,18 @@ export interface QuestionPart {
   header?: string;
   text: string;
   options?: QuestionOption[];
-  /** Multiple allows more than one option, FreeText an answer in words, Secret hides what is typed. */
+  /**
+   * Multiple allows more than one option, FreeText an answer in words, Secret hides what is
+   * typed, Optional lets it be left out.
+   */
   multiple?: boolean;
   freeText?: boolean;
   secret?: boolean;
+  optional?: boolean;
+  /** Format of the words: number, integer, or "" for any text. */
+  format?: string;
+  /** URL is a page the agent asks to be opened first. */
+  url?: string;
 }
 
 /** QuestionOption is one answer a part offers. */
@@ -1710,7 +1736,11 @@ export interface Attachment {
  */
 export interface AgentOptions {
   agentId: string;
+  version?: string;
   models?: AgentModel[];
+  /** Efforts are those of agents that have them for every model alike; a model's own come first. */
+  efforts?: string[];
+  defaultEffort?: string;
   /** DefaultModel is the one it takes unasked. */
   defaultModel?: string;
   commands?: AgentCommand[];
@@ -1776,6 +1806,7 @@ export const MethodProjectRename = "project.rename";
 export const MethodProjectRemove = "project.remove";
 export const MethodFolderList = "folder.list";
 export const MethodAgentList = "agent.list";
+export const MethodAgentOptions = "agent.options";
 export const MethodThreadCreate = "thread.create";
 export const MethodThreadRename = "thread.rename";
 export const MethodThreadArchive = "thread.archive";
@@ -1790,6 +1821,8 @@ export const MethodTurnUnqueue = "turn.unqueue";
 export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
+export const MethodQuestionAnswer = "question.answer";
+export const MethodAttachmentURL = "attachment.url";
 export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
 export const MethodDiffThread = "diff.thread";
