@@ -1499,6 +1499,8 @@ export interface Thread {
   permission: PermissionMode;
   /** State is the state of the newest turn that is not queued; empty before the first one. */
   state?: TurnState;
+  /** Asking is what a waiting turn wants first: approval, question or plan; "" when nothing. */
+  asking?: string;
   /** Stopping is true between a stop request and the turn's end. */
   stopping?: boolean;
   /** Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice. */
