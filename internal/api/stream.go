@@ -78,14 +78,16 @@ type ShellSnapshot struct {
 	Threads  []Thread  `json:"threads"`
 }
 
-// ThreadSnapshot is a thread's topic as it is now: its head and its newest turns
-// with their items, live ones with the text so far. Earlier says that there are
-// older ones, to be had with thread.history.
+// ThreadSnapshot is a thread's topic as it is now: its head and its newest
+// items without a gap, live ones with the text so far, and the turns they belong
+// to. Earlier says that there are older items, to be had with thread.history.
 type ThreadSnapshot struct {
 	Thread  Thread `json:"thread"`
 	Turns   []Turn `json:"turns"`
 	Items   []Item `json:"items"`
 	Earlier bool   `json:"earlier,omitempty"`
+	// Open are older items that still matter: what is live or asked, and the prompts of turns that have not ended.
+	Open []Item `json:"open,omitempty"`
 }
 
 // EventType names a durable event.

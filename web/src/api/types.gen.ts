@@ -135,9 +135,25 @@ export interface QuestionAnswer {
   cancel?: boolean;
 }
 
+/** AttachmentRef names an uploaded file: of a thread's message, or, without ThreadID, one not sent yet. */
+export interface AttachmentRef {
+  id: string;
+  threadId?: string;
+}
+
+/**
+ * AttachmentURL is an address below the environment's own (/e/<environment>), which anybody who
+ * knows it can read until it expires.
+ */
+export interface AttachmentURL {
+  url: string;
+  expiresAt: number;
+}
+
 /**
  * ThreadHistory asks for a part of a thread's timeline: the items before the
  * ordinal Before, after the ordinal After, or around the item Around; exactly one is given.
+ * Parts are also bounded in bytes: an answer may hold fewer items than Limit, never none where there are any.
  */
 export interface ThreadHistory {
   threadId: string;
@@ -165,9 +181,16 @@ export interface ItemOutput {
   limit?: number;
 }
 
+/**
+ * ItemOutputPart is a part of an output. It begins and ends between characters, so Offset may be a little
+ * after what was asked for.
+ */
 export interface ItemOutputPart {
   text: string;
   offset: number;
+  /** Next is the offset to go on from; it is Total at the end. */
+  next: number;
+  /** Total is how many bytes can be had; a tool that wrote more than 64 MiB lost what came after them. */
   total: number;
 }
 
@@ -1332,15 +1355,17 @@ export interface ShellSnapshot {
 }
 
 /**
- * ThreadSnapshot is a thread's topic as it is now: its head and its newest turns
- * with their items, live ones with the text so far. Earlier says that there are
- * older ones, to be had with thread.history.
+ * ThreadSnapshot is a thread's topic as it is now: its head and its newest
+ * items without a gap, live ones with the text so far, and the turns they belong
+ * to. Earlier says that there are older items, to be had with thread.history.
  */
 export interface ThreadSnapshot {
   thread: Thread;
   turns: Turn[];
   items: Item[];
   earlier?: boolean;
+  /** Open are older items that still matter: what is live or asked, and the prompts of turns that have not ended. */
+  open?: Item[];
 }
 
 /** EventType names a durable event. */
@@ -1557,9 +1582,10 @@ export interface Item {
   live?: boolean;
   createdAt: number;
   updatedAt: number;
-  /** Text of messages (Markdown), reasoning and notices. */
+  /** Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown). */
   text?: string;
   tool?: ToolCall;
+  /** Plan is a plan of steps. */
   plan?: PlanStep[];
   approval?: Approval;
   question?: Question;
@@ -1631,7 +1657,7 @@ export interface Approval {
   title: string;
   /** ToolItemID is the timeline item of the tool call it is about, where there is one. */
   toolItemId?: string;
-  /** Kind is the tool call's kind, "" when unknown (a generic card is shown). */
+  /** Kind is the tool call's kind, "plan" for a plan to carry out, "" when unknown (a generic card is shown). */
   kind?: string;
   command?: string;
   edits?: FileEdit[];
@@ -1655,6 +1681,8 @@ export interface ApprovalOption {
 export interface Question {
   state: ApprovalState;
   title: string;
+  /** ToolItemID is the timeline item of the tool call that asks, where there is one. */
+  toolItemId?: string;
   parts: QuestionPart[];
   /** Answers are the parts' answers once it is answered, by part id. */
   answers?: QuestionAnswerPart[];
@@ -1666,10 +1694,18 @@ export interface QuestionPart {
   header?: string;
   text: string;
   options?: QuestionOption[];
-  /** Multiple allows more than one option, FreeText an answer in words, Secret hides what is typed. */
+  /**
+   * Multiple allows more than one option, FreeText an answer in words, Secret hides what is
+   * typed, Optional lets it be left out.
+   */
   multiple?: boolean;
   freeText?: boolean;
   secret?: boolean;
+  optional?: boolean;
+  /** Format of the words: number, integer, or "" for any text. */
+  format?: string;
+  /** URL is a page the agent asks to be opened first. */
+  url?: string;
 }
 
 /** QuestionOption is one answer a part offers. */
@@ -1700,7 +1736,11 @@ export interface Attachment {
  */
 export interface AgentOptions {
   agentId: string;
+  version?: string;
   models?: AgentModel[];
+  /** Efforts are those of agents that have them for every model alike; a model's own come first. */
+  efforts?: string[];
+  defaultEffort?: string;
   /** DefaultModel is the one it takes unasked. */
   defaultModel?: string;
   commands?: AgentCommand[];
@@ -1766,15 +1806,23 @@ export const MethodProjectRename = "project.rename";
 export const MethodProjectRemove = "project.remove";
 export const MethodFolderList = "folder.list";
 export const MethodAgentList = "agent.list";
+export const MethodAgentOptions = "agent.options";
 export const MethodThreadCreate = "thread.create";
 export const MethodThreadRename = "thread.rename";
 export const MethodThreadArchive = "thread.archive";
 export const MethodThreadDelete = "thread.delete";
 export const MethodThreadUpdate = "thread.update";
+export const MethodThreadPin = "thread.pin";
+export const MethodThreadSeen = "thread.seen";
+export const MethodThreadHistory = "thread.history";
+export const MethodItemOutput = "item.output";
 export const MethodTurnStart = "turn.start";
 export const MethodTurnUnqueue = "turn.unqueue";
+export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
+export const MethodQuestionAnswer = "question.answer";
+export const MethodAttachmentURL = "attachment.url";
 export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
 export const MethodDiffThread = "diff.thread";
