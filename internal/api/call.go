@@ -17,15 +17,23 @@ const (
 	MethodProjectRemove  = "project.remove"  // ProjectRef -> Empty
 	MethodFolderList     = "folder.list"     // FolderList -> Folder
 	MethodAgentList      = "agent.list"      // AgentList -> Agents
+	MethodAgentOptions   = "agent.options"   // AgentOptionsGet -> AgentOptions
 	MethodThreadCreate   = "thread.create"   // ThreadCreate -> Thread
 	MethodThreadRename   = "thread.rename"   // ThreadRename -> Thread
 	MethodThreadArchive  = "thread.archive"  // ThreadArchive -> Thread
 	MethodThreadDelete   = "thread.delete"   // ThreadRef -> Empty
 	MethodThreadUpdate   = "thread.update"   // ThreadUpdate -> Thread
+	MethodThreadPin      = "thread.pin"      // ThreadPin -> Thread
+	MethodThreadSeen     = "thread.seen"     // ThreadRef -> Thread
+	MethodThreadHistory  = "thread.history"  // ThreadHistory -> ThreadPart
+	MethodItemOutput     = "item.output"     // ItemOutput -> ItemOutputPart
 	MethodTurnStart      = "turn.start"      // TurnStart -> Turn
 	MethodTurnUnqueue    = "turn.unqueue"    // TurnRef -> Empty
+	MethodTurnEdit       = "turn.edit"       // TurnEdit -> Item
 	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
 	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
+	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
+	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
 	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
 	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
@@ -101,6 +109,8 @@ type ThreadCreate struct {
 	Model      string         `json:"model,omitempty"`
 	Effort     string         `json:"effort,omitempty"`
 	Plan       bool           `json:"plan,omitempty"`
+	// Worktree gives the thread a working tree of its own; absent is the project's folder.
+	Worktree *WorktreeChoice `json:"worktree,omitempty"`
 }
 
 type ThreadRef struct {
@@ -157,8 +167,22 @@ type QuestionAnswer struct {
 	Cancel   bool                 `json:"cancel,omitempty"`
 }
 
+// AttachmentRef names an uploaded file: of a thread's message, or, without ThreadID, one not sent yet.
+type AttachmentRef struct {
+	ID       string `json:"id"`
+	ThreadID string `json:"threadId,omitempty"`
+}
+
+// AttachmentURL is an address below the environment's own (/e/<environment>), which anybody who
+// knows it can read until it expires.
+type AttachmentURL struct {
+	URL       string `json:"url"`
+	ExpiresAt int64  `json:"expiresAt"`
+}
+
 // ThreadHistory asks for a part of a thread's timeline: the items before the
 // ordinal Before, after the ordinal After, or around the item Around; exactly one is given.
+// Parts are also bounded in bytes: an answer may hold fewer items than Limit, never none where there are any.
 type ThreadHistory struct {
 	ThreadID string `json:"threadId"`
 	Before   int64  `json:"before,omitempty"`
@@ -182,10 +206,15 @@ type ItemOutput struct {
 	Limit  int64  `json:"limit,omitempty"`  // bytes, default 256 KiB, most 1 MiB
 }
 
+// ItemOutputPart is a part of an output. It begins and ends between characters, so Offset may be a little
+// after what was asked for.
 type ItemOutputPart struct {
 	Text   string `json:"text"`
 	Offset int64  `json:"offset"`
-	Total  int64  `json:"total"`
+	// Next is the offset to go on from; it is Total at the end.
+	Next int64 `json:"next"`
+	// Total is how many bytes can be had; a tool that wrote more than 64 MiB lost what came after them.
+	Total int64 `json:"total"`
 }
 
 type ThreadPin struct {

@@ -38,6 +38,8 @@ type ServerFrame struct {
 	Shell        *ShellSnapshot  `json:"shell,omitempty"`
 	Thread       *ThreadSnapshot `json:"thread,omitempty"`
 	Environments *Environments   `json:"environments,omitempty"` // snapshot and event of topic environments
+	Git          *GitStatus      `json:"git,omitempty"`          // snapshot and event of a topic git:
+	Job          *Job            `json:"job,omitempty"`          // snapshot and event of a topic job:
 	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project
 	Event        *Event          `json:"event,omitempty"`
 	Delta        *Delta          `json:"delta,omitempty"`
@@ -76,14 +78,16 @@ type ShellSnapshot struct {
 	Threads  []Thread  `json:"threads"`
 }
 
-// ThreadSnapshot is a thread's topic as it is now: its head and its newest turns
-// with their items, live ones with the text so far. Earlier says that there are
-// older ones, to be had with thread.history.
+// ThreadSnapshot is a thread's topic as it is now: its head and its newest
+// items without a gap, live ones with the text so far, and the turns they belong
+// to. Earlier says that there are older items, to be had with thread.history.
 type ThreadSnapshot struct {
 	Thread  Thread `json:"thread"`
 	Turns   []Turn `json:"turns"`
 	Items   []Item `json:"items"`
 	Earlier bool   `json:"earlier,omitempty"`
+	// Open are older items that still matter: what is live or asked, and the prompts of turns that have not ended.
+	Open []Item `json:"open,omitempty"`
 }
 
 // EventType names a durable event.

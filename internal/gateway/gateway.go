@@ -260,6 +260,8 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("POST /api/diagnostics", g.signedIn(g.export))
 	mux.HandleFunc("GET /ws", g.socket)
 	mux.HandleFunc("GET /e/{id}/ws", g.backendSocket)
+	// An attachment's address is signed by its backend, which checks it: an image cannot bring the page's token.
+	mux.HandleFunc("GET /e/{id}/api/attachment/{thread}/{file}", g.attachment)
 	mux.Handle("/e/{id}/api/", g.signedIn(g.forward))
 	notFound := func(w http.ResponseWriter, r *http.Request) {
 		auth.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "There is nothing at this address."})

@@ -99,7 +99,7 @@ func (d door) serveCall(w http.ResponseWriter, r *http.Request, method string) {
 
 // environment hands /e/local/... to the backend, which on the link answers its
 // descriptor to anybody; here everything over HTTP needs a session. The
-// WebSocket brings its token in the first message.
+// WebSocket brings its token in the first message, an attachment's address its own.
 func (d door) environment(w http.ResponseWriter, r *http.Request) {
 	id, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, pathEnvironment), "/")
 	rest = "/" + rest
@@ -107,7 +107,7 @@ func (d door) environment(w http.ResponseWriter, r *http.Request) {
 		auth.WriteError(w, &api.Error{Code: api.CodeEnvironmentUnknown, Message: "There is no environment of this name here."})
 		return
 	}
-	if rest != pathSocket {
+	if rest != pathSocket && !strings.HasPrefix(rest, pathAttachment) {
 		if err := d.s.authorize(auth.Bearer(r)); err != nil {
 			auth.WriteError(w, d.s.explain(r.URL.Path, err))
 			return
