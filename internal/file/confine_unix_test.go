@@ -53,7 +53,10 @@ func TestNothingOutsideIsRead(t *testing.T) {
 		"pipe": api.CodeInvalid, "nowhere": api.CodeNotFound, "": api.CodeInvalid, "sub": api.CodeInvalid,
 	} {
 		for what, read := range map[string]func() (string, error){
-			"read":  func() (string, error) { v, err := f.Read(t.Context(), dir, api.FileRead{Path: path}); return v.Text, err },
+			"read": func() (string, error) {
+				v, err := f.Read(t.Context(), dir, api.FileRead{Path: path})
+				return v.Text, err
+			},
 			"bytes": func() (string, error) { b, err := f.Bytes(t.Context(), dir, path); return string(b.Data), err },
 		} {
 			if text, err := read(); code(err) != want || text != "" {

@@ -25,7 +25,7 @@ import (
 type Files struct {
 	limits limits
 	// environ is the environment that programs are looked up in and run with.
-	environ func() []string
+	environ func(context.Context) []string
 
 	life context.Context
 	end  context.CancelFunc
@@ -62,9 +62,9 @@ var defaultLimits = limits{
 }
 
 // New returns Files; environ yields the environment of the programs it runs, nil takes this process's.
-func New(environ func() []string) *Files {
+func New(environ func(context.Context) []string) *Files {
 	if environ == nil {
-		environ = os.Environ
+		environ = func(context.Context) []string { return os.Environ() }
 	}
 	f := &Files{limits: defaultLimits, environ: environ, indexes: map[string]*index{}}
 	f.life, f.end = context.WithCancel(context.Background())

@@ -42,12 +42,13 @@ type search struct {
 // where Git knows the folder, else by itself. Ignored and binary files are left
 // out. Errors are *api.Error; what was found until the deadline is no error.
 func (f *Files) Search(ctx context.Context, dir string, r api.FileSearch) (api.FileMatches, error) {
-	s := &search{FileSearch: r, dir: dir, limit: r.Limit, env: f.environ(), files: map[string]int{}, out: api.FileMatches{Files: []api.FileMatch{}}}
+	s := &search{FileSearch: r, dir: dir, limit: r.Limit, files: map[string]int{}, out: api.FileMatches{Files: []api.FileMatch{}}}
 	if err := s.check(); err != nil {
 		return s.out, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.limits.search)
 	defer cancel()
+	s.env = f.environ(ctx)
 	searchPath, _ := proc.EnvValue(s.env, "PATH")
 	var err error
 	if program, lerr := proc.LookPath("rg", searchPath); lerr == nil {

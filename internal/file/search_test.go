@@ -34,7 +34,7 @@ func engines(t testing.TB) []engine {
 
 func pathOf(t testing.TB) string {
 	t.Helper()
-	p, _ := proc.EnvValue(New(nil).environ(), "PATH")
+	p, _ := proc.EnvValue(New(nil).environ(t.Context()), "PATH")
 	return p
 }
 
@@ -50,7 +50,7 @@ func (e engine) search(t testing.TB, f *Files, dir string, r api.FileSearch) api
 
 func (e engine) try(t testing.TB, f *Files, dir string, r api.FileSearch) (api.FileMatches, error) {
 	t.Helper()
-	s := &search{FileSearch: r, dir: dir, limit: r.Limit, env: f.environ(), files: map[string]int{}}
+	s := &search{FileSearch: r, dir: dir, limit: r.Limit, env: f.environ(t.Context()), files: map[string]int{}}
 	if err := s.check(); err != nil {
 		return s.out, err
 	}
@@ -159,7 +159,7 @@ func TestSearchEndsAtItsLimit(t *testing.T) {
 // TestSearchTakesWhatThereIs: without ripgrep Git searches, outside a repository nothing but this program is needed.
 func TestSearchTakesWhatThereIs(t *testing.T) {
 	t.Parallel()
-	f := New(func() []string { return []string{"PATH="} })
+	f := New(func(context.Context) []string { return []string{"PATH="} })
 	t.Cleanup(func() { f.Close() })
 	dir := repo(t, map[string]string{"a": "needle"})
 	m, err := f.Search(t.Context(), dir, api.FileSearch{Text: "needle"})
