@@ -51,6 +51,12 @@ func (g *Gateway) extras(methods map[string]method) {
 		methods[api.MethodForwardGet] = typed(func(context.Context, api.Empty) (api.Forwarding, error) { return f.Get(), nil })
 		methods[api.MethodForwardSet] = typed(func(_ context.Context, c api.ForwardingChange) (api.Forwarding, error) { return f.Set(c) })
 	}
+	if g.o.Dialogs != nil {
+		methods[api.MethodPickFolder] = typed(g.pickFolder)
+	}
+	if g.o.OpenURL != nil {
+		methods[api.MethodOpenURL] = typed(g.openURL)
+	}
 	if g.o.Opener != nil {
 		methods[api.MethodOpeners] = typed(g.openers)
 		methods[api.MethodOpenIn] = typed(g.openIn)

@@ -82,6 +82,9 @@ type Options struct {
 	Doctor  Doctor
 	Forward Forwarder
 	Opener  Opener
+	// Dialogs shows native dialogs, OpenURL opens an address in the system's browser; without one its method is unknown.
+	Dialogs Dialogs
+	OpenURL func(ctx context.Context, url string) error
 	Log     *slog.Logger
 	// Now is the clock for sessions; nil is time.Now.
 	Now func() time.Time
