@@ -57,6 +57,10 @@ func (g *Gateway) extras(methods map[string]method) {
 	if g.o.OpenURL != nil {
 		methods[api.MethodOpenURL] = typed(g.openURL)
 	}
+	if s := g.o.Settings; s != nil {
+		methods[api.MethodSettingsGet] = typed(func(context.Context, api.Empty) (api.Settings, error) { return s.Get() })
+		methods[api.MethodSettingsSet] = typed(func(_ context.Context, c api.SettingsChange) (api.Settings, error) { return s.Set(c) })
+	}
 	if g.o.Opener != nil {
 		methods[api.MethodOpeners] = typed(g.openers)
 		methods[api.MethodOpenIn] = typed(g.openIn)
@@ -127,7 +131,7 @@ func (g *Gateway) openers(_ context.Context, r api.EnvironmentRef) (api.Openers,
 	if _, err := g.environment(r.ID); err != nil {
 		return api.Openers{}, err
 	}
-	return api.Openers{Openers: g.o.Opener.Openers()}, nil
+	return api.Openers{Openers: g.o.Opener.Openers(), Native: g.o.Dialogs != nil && g.o.Dialogs.Native()}, nil
 }
 
 // openIn passes the distro that runs, so that "default" never reaches an editor.

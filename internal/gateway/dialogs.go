@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,10 +32,9 @@ func (g *Gateway) pickFolder(ctx context.Context, r api.PickFolder) (api.PickedF
 	if !g.o.Dialogs.Native() {
 		return none, &api.Error{Code: api.CodeUnavailable, Message: "There is no native window to show the dialog.", Hint: "Type the folder, or look for it in the list."}
 	}
-	now := g.o.Environments.Snapshot()
-	e, ok := environment(now, r.Environment)
-	if !ok {
-		return none, &api.Error{Code: api.CodeEnvironmentUnknown, Message: fmt.Sprintf("There is no environment %q.", printable(r.Environment))}
+	e, err := g.environment(r.Environment)
+	if err != nil {
+		return none, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, pickWait)
 	defer cancel()
@@ -45,7 +43,6 @@ func (g *Gateway) pickFolder(ctx context.Context, r api.PickFolder) (api.PickedF
 		return none, err
 	}
 	// The person may have taken their time; environments have come and gone.
-	now = g.o.Environments.Snapshot()
 	if w, err := hostpath.ParseWin(picked); err == nil && w.Kind != hostpath.KindWSL && e.Distro != "" {
 		var t api.PathTranslated
 		if err := g.callBackend(ctx, e.ID, api.MethodPathTranslate, api.PathTranslate{Path: picked}, &t); err != nil {
@@ -53,20 +50,11 @@ func (g *Gateway) pickFolder(ctx context.Context, r api.PickFolder) (api.PickedF
 		}
 		return api.PickedFolder{Environment: e.ID, Path: t.Path}, nil
 	}
-	id, path, err := owner(picked, now)
+	id, path, err := owner(picked, g.o.Environments.Snapshot())
 	if err != nil {
 		return none, err
 	}
 	return api.PickedFolder{Environment: id, Path: path}, nil
-}
-
-func environment(now api.Environments, id string) (api.Environment, bool) {
-	for _, e := range now.Environments {
-		if e.ID == id {
-			return e, true
-		}
-	}
-	return api.Environment{}, false
 }
 
 // pickerStart is the folder the dialog opens on; "" leaves it to the system. What
