@@ -710,6 +710,20 @@ export type Code =
   | "agent_not_found"
   | "agent_failed"
   | "agent_sign_in"
+  | "git_auth"
+  | "git_host_key"
+  | "git_network"
+  | "git_identity"
+  | "git_signing"
+  | "git_hook"
+  | "git_conflict"
+  | "git_dirty"
+  | "git_rejected"
+  | "git_detached"
+  | "git_no_upstream"
+  | "git_nothing"
+  | "git_forge"
+  | "git_untrusted"
   | "path_untranslatable"
   | "path_outside_project"
   | "environment_unknown"
@@ -1504,6 +1518,8 @@ export interface Thread {
   permission: PermissionMode;
   /** State is the state of the newest turn that is not queued; empty before the first one. */
   state?: TurnState;
+  /** Asking is what a waiting turn wants first: approval, question or plan; "" when nothing. */
+  asking?: string;
   /** Stopping is true between a stop request and the turn's end. */
   stopping?: boolean;
   /** Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice. */
