@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots windows clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots windows test-windows clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,19 @@ SEED     ?= 0
 chaos: ## what hurts, at random (DURATION=30m SEED=n); fails on a violation and prints the seed
 	$(GO) test ./test/chaos -run '^TestChaos$$' -count=1 -v -timeout 0 -duration $(DURATION) -seed $(SEED)
 
-windows: web carried ## the Windows programs, amd64 and arm64
-	for arch in amd64 arm64; do GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; done
+WINDOWS_ARCH ?= amd64 arm64
+# Four numbers for the version resource, from the last tag; 0.0.0 without one.
+NUMBER = $(or $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null),0.0.0)
+
+windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
+	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
+	for arch in $(WINDOWS_ARCH); do \
+	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/windows-$$arch/ ./cmd/catamaran && \
+	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran-backend && \
+	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch-test/ ./cmd/wslsim ./cmd/demoagent || exit 1; \
+	  mkdir -p bin/windows-$$arch/carried && cp bin/carried/catamaran-backend-linux-* bin/windows-$$arch/carried/ || exit 1; \
+	done
+	rm -f cmd/*/rsrc_windows_*.syso
 
 clean: ## remove what was built
 	rm -rf bin out web/node_modules bench/out

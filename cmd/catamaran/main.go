@@ -53,6 +53,9 @@ type terminal struct {
 
 func main() {
 	proc.GuardMain()
+	if len(os.Args) > 1 { // a command; the app itself does not end with a terminal
+		shell.AttachConsole()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	os.Exit(run(ctx, stop, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

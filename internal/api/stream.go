@@ -48,6 +48,8 @@ type ServerFrame struct {
 	Environments *Environments   `json:"environments,omitempty"` // snapshot and event of topic environments
 	Terminals    *Terminals      `json:"terminals,omitempty"`    // snapshot and event of topic terminals
 	Terminal     *TerminalView   `json:"terminal,omitempty"`     // snapshot and event of topic terminal:<id>
+	Git          *GitStatus      `json:"git,omitempty"`          // snapshot and event of a topic git:
+	Job          *Job            `json:"job,omitempty"`          // snapshot and event of a topic job:
 	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project
 	Event        *Event          `json:"event,omitempty"`
 	Delta        *Delta          `json:"delta,omitempty"`
@@ -86,11 +88,16 @@ type ShellSnapshot struct {
 	Threads  []Thread  `json:"threads"`
 }
 
-// ThreadSnapshot is the whole of a thread's topic. Items includes live ones with the text so far.
+// ThreadSnapshot is a thread's topic as it is now: its head and its newest
+// items without a gap, live ones with the text so far, and the turns they belong
+// to. Earlier says that there are older items, to be had with thread.history.
 type ThreadSnapshot struct {
-	Thread Thread `json:"thread"`
-	Turns  []Turn `json:"turns"`
-	Items  []Item `json:"items"`
+	Thread  Thread `json:"thread"`
+	Turns   []Turn `json:"turns"`
+	Items   []Item `json:"items"`
+	Earlier bool   `json:"earlier,omitempty"`
+	// Open are older items that still matter: what is live or asked, and the prompts of turns that have not ended.
+	Open []Item `json:"open,omitempty"`
 }
 
 // EventType names a durable event.

@@ -4,13 +4,15 @@ import "encoding/json"
 
 // Project is a directory of an environment.
 type Project struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Path      string `json:"path"`
-	Git       bool   `json:"git"`
-	Branch    string `json:"branch,omitempty"`
-	AgentID   string `json:"agentId,omitempty"` // the agent used last
-	CreatedAt int64  `json:"createdAt"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	Git     bool   `json:"git"`
+	Branch  string `json:"branch,omitempty"`
+	AgentID string `json:"agentId,omitempty"` // the agent used last
+	// SetupScript is the command that is run in every new worktree.
+	SetupScript string `json:"setupScript,omitempty"`
+	CreatedAt   int64  `json:"createdAt"`
 }
 
 // PermissionMode is how much an agent may do without asking.
@@ -31,11 +33,26 @@ type Thread struct {
 	Permission PermissionMode `json:"permission"`
 	// State is the state of the newest turn that is not queued; empty before the first one.
 	State TurnState `json:"state,omitempty"`
+	// Asking is what a waiting turn wants first: approval, question or plan; "" when nothing.
+	Asking string `json:"asking,omitempty"`
 	// Stopping is true between a stop request and the turn's end.
-	Stopping   bool  `json:"stopping,omitempty"`
-	CreatedAt  int64 `json:"createdAt"`
-	UpdatedAt  int64 `json:"updatedAt"`
-	ArchivedAt int64 `json:"archivedAt,omitempty"`
+	Stopping bool `json:"stopping,omitempty"`
+	// Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice.
+	Model  string `json:"model,omitempty"`
+	Effort string `json:"effort,omitempty"`
+	// Plan asks the agent to plan before it changes anything, where it can.
+	Plan   bool `json:"plan,omitempty"`
+	Pinned bool `json:"pinned,omitempty"`
+	// Unread is true from the end of a turn, or a question, until thread.seen.
+	Unread bool `json:"unread,omitempty"`
+	// Dir is the thread's own working tree; "" is the project's folder.
+	Dir string `json:"dir,omitempty"`
+	// Branch is what was checked out in Dir when it was made; SetupJobID the job of its set-up script.
+	Branch     string `json:"branch,omitempty"`
+	SetupJobID string `json:"setupJobId,omitempty"`
+	CreatedAt  int64  `json:"createdAt"`
+	UpdatedAt  int64  `json:"updatedAt"`
+	ArchivedAt int64  `json:"archivedAt,omitempty"`
 }
 
 // TurnState is where a turn stands.
@@ -136,6 +153,7 @@ const (
 	ItemToolCall     ItemKind = "tool_call"
 	ItemPlan         ItemKind = "plan"
 	ItemApproval     ItemKind = "approval"
+	ItemQuestion     ItemKind = "question"
 	ItemNotice       ItemKind = "notice"
 	ItemUnknown      ItemKind = "unknown"
 )
@@ -151,11 +169,15 @@ type Item struct {
 	Live      bool  `json:"live,omitempty"`
 	CreatedAt int64 `json:"createdAt"`
 	UpdatedAt int64 `json:"updatedAt"`
-	// Text of messages (Markdown), reasoning and notices.
-	Text     string     `json:"text,omitempty"`
-	Tool     *ToolCall  `json:"tool,omitempty"`
+	// Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown).
+	Text string    `json:"text,omitempty"`
+	Tool *ToolCall `json:"tool,omitempty"`
+	// Plan is a plan of steps.
 	Plan     []PlanStep `json:"plan,omitempty"`
 	Approval *Approval  `json:"approval,omitempty"`
+	Question *Question  `json:"question,omitempty"`
+	// Attachments of a user message.
+	Attachments []Attachment `json:"attachments,omitempty"`
 	// Raw is the agent's own JSON for kinds we do not know.
 	Raw json.RawMessage `json:"raw,omitempty"`
 	// Level of a notice: info, warning, error.
@@ -228,7 +250,7 @@ type Approval struct {
 	Title string        `json:"title"`
 	// ToolItemID is the timeline item of the tool call it is about, where there is one.
 	ToolItemID string `json:"toolItemId,omitempty"`
-	// Kind is the tool call's kind, "" when unknown (a generic card is shown).
+	// Kind is the tool call's kind, "plan" for a plan to carry out, "" when unknown (a generic card is shown).
 	Kind     string           `json:"kind,omitempty"`
 	Command  string           `json:"command,omitempty"`
 	Edits    []FileEdit       `json:"edits,omitempty"`
@@ -242,6 +264,97 @@ type ApprovalOption struct {
 	Name string `json:"name"`
 	// Kind: allow_once, allow_always, reject_once, reject_always; other values are shown as they are.
 	Kind string `json:"kind"`
+}
+
+// Question is something the agent asks that is no permission: it holds one or
+// more parts, each with options to choose from, free text, or both. Its states
+// are those of an approval; approved means answered.
+type Question struct {
+	State ApprovalState `json:"state"`
+	Title string        `json:"title"`
+	// ToolItemID is the timeline item of the tool call that asks, where there is one.
+	ToolItemID string         `json:"toolItemId,omitempty"`
+	Parts      []QuestionPart `json:"parts"`
+	// Answers are the parts' answers once it is answered, by part id.
+	Answers []QuestionAnswerPart `json:"answers,omitempty"`
+}
+
+// QuestionPart is one thing a question asks.
+type QuestionPart struct {
+	ID      string           `json:"id"`
+	Header  string           `json:"header,omitempty"`
+	Text    string           `json:"text"`
+	Options []QuestionOption `json:"options,omitempty"`
+	// Multiple allows more than one option, FreeText an answer in words, Secret hides what is
+	// typed, Optional lets it be left out.
+	Multiple bool `json:"multiple,omitempty"`
+	FreeText bool `json:"freeText,omitempty"`
+	Secret   bool `json:"secret,omitempty"`
+	Optional bool `json:"optional,omitempty"`
+	// Format of the words: number, integer, or "" for any text.
+	Format string `json:"format,omitempty"`
+	// URL is a page the agent asks to be opened first.
+	URL string `json:"url,omitempty"`
+}
+
+// QuestionOption is one answer a part offers.
+type QuestionOption struct {
+	ID          string `json:"id"`
+	Label       string `json:"label"`
+	Description string `json:"description,omitempty"`
+}
+
+// QuestionAnswerPart is what a person answered to one part: options, words, or both.
+type QuestionAnswerPart struct {
+	PartID    string   `json:"partId"`
+	OptionIDs []string `json:"optionIds,omitempty"`
+	Text      string   `json:"text,omitempty"`
+}
+
+// Attachment is a file that goes with a prompt; today an image.
+type Attachment struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Mime  string `json:"mime"`
+	Bytes int64  `json:"bytes"`
+}
+
+// AgentOptions are what an agent can do and be told, as it reports itself.
+// What an agent lacks is absent.
+type AgentOptions struct {
+	AgentID string       `json:"agentId"`
+	Version string       `json:"version,omitempty"`
+	Models  []AgentModel `json:"models,omitempty"`
+	// Efforts are those of agents that have them for every model alike; a model's own come first.
+	Efforts       []string `json:"efforts,omitempty"`
+	DefaultEffort string   `json:"defaultEffort,omitempty"`
+	// DefaultModel is the one it takes unasked.
+	DefaultModel string         `json:"defaultModel,omitempty"`
+	Commands     []AgentCommand `json:"commands,omitempty"`
+	// Plan: it has a plan mode. Images: prompts may carry images. Steer: a message can
+	// reach a running turn. Sessions: sessions it keeps on disk can be continued.
+	Plan     bool `json:"plan,omitempty"`
+	Images   bool `json:"images,omitempty"`
+	Steer    bool `json:"steer,omitempty"`
+	Sessions bool `json:"sessions,omitempty"`
+}
+
+// AgentModel is a model an agent offers.
+type AgentModel struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// Efforts are the reasoning efforts it takes, from least to most.
+	Efforts       []string `json:"efforts,omitempty"`
+	DefaultEffort string   `json:"defaultEffort,omitempty"`
+}
+
+// AgentCommand is a slash command of an agent.
+type AgentCommand struct {
+	Name        string `json:"name"` // without the slash
+	Description string `json:"description,omitempty"`
+	// Hint describes the input after the name, where it takes one.
+	Hint string `json:"hint,omitempty"`
 }
 
 // Agent is one agent as detected in an environment.

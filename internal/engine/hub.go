@@ -90,6 +90,17 @@ func (h *hub) delta(name string, it api.Item, d api.Delta) {
 	t.send(api.ServerFrame{Type: api.FrameDelta, Delta: &d}, size)
 }
 
+// liveItem is an item as it streams now.
+func (h *hub) liveItem(name, id string) (api.Item, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.topics[name]; t != nil {
+		it, ok := t.live[id]
+		return it, ok
+	}
+	return api.Item{}, false
+}
+
 func (t *topic) send(f api.ServerFrame, size int) {
 	for s := range t.subs {
 		if !s.push(f, size) {
@@ -215,22 +226,41 @@ func (s *Subscription) begin(v store.View) {
 		}
 		return
 	}
-	if v.Thread != nil && len(s.live) > 0 {
-		at := map[string]int{}
-		for i := range v.Thread.Items {
-			at[v.Thread.Items[i].ID] = i
-		}
-		for _, it := range s.live {
-			if i, ok := at[it.ID]; ok {
-				v.Thread.Items[i] = it
-			} else {
-				v.Thread.Items = append(v.Thread.Items, it)
-			}
-		}
-		items := v.Thread.Items
-		sort.SliceStable(items, func(i, j int) bool { return items[i].Ordinal < items[j].Ordinal })
+	if v.Thread != nil {
+		withLive(v.Thread, s.live)
 	}
 	s.first = append(s.first, api.ServerFrame{Type: api.FrameSnapshot, Seq: v.Seq, Shell: v.Shell, Thread: v.Thread})
+}
+
+// withLive puts items as they stream in the place of what is stored of them.
+func withLive(sn *api.ThreadSnapshot, live []api.Item) {
+	if len(live) == 0 {
+		return
+	}
+	at := map[string]*api.Item{}
+	for _, list := range [][]api.Item{sn.Items, sn.Open} {
+		for i := range list {
+			at[list[i].ID] = &list[i]
+		}
+	}
+	var more []api.Item
+	for _, it := range live {
+		if known := at[it.ID]; known != nil {
+			*known = it
+		} else {
+			more = append(more, it)
+		}
+	}
+	for _, it := range more {
+		if sn.Earlier && it.Ordinal < sn.Items[0].Ordinal {
+			sn.Open = append(sn.Open, it)
+		} else {
+			sn.Items = append(sn.Items, it)
+		}
+	}
+	for _, list := range [][]api.Item{sn.Items, sn.Open} {
+		sort.SliceStable(list, func(i, j int) bool { return list[i].Ordinal < list[j].Ordinal })
+	}
 }
 
 // push adds a frame; false means that the subscription takes no more.

@@ -61,7 +61,9 @@ type Options struct {
 	Descriptor api.Descriptor
 	// Distro is the WSL distro the backend runs in, "" elsewhere. It makes Windows paths translatable.
 	Distro string
-	Log    *slog.Logger
+	// Settings answers settings.get and settings.set at the stand-alone door; nil knows neither.
+	Settings Settings
+	Log      *slog.Logger
 }
 
 // Server is the backend's http.Handler. It is safe for concurrent use.
@@ -122,6 +124,8 @@ const (
 	pathRenew      = "/api/session/renew"
 	pathCall       = "/api/call/"
 	pathSocket     = "/ws"
+	pathUpload     = "/api/upload"
+	pathAttachment = "/api/attachment/"
 )
 
 // ServeHTTP serves the API as it lies on the link. On a port it belongs behind
@@ -139,6 +143,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if allow(w, r, http.MethodGet) {
 			d, _ := s.Descriptor()
 			writeJSON(w, d)
+		}
+	case r.URL.Path == pathUpload:
+		if allow(w, r, http.MethodPost) {
+			s.serveUpload(w, r)
+		}
+	case strings.HasPrefix(r.URL.Path, pathAttachment):
+		if allow(w, r, http.MethodGet) {
+			s.serveAttachment(w, r, r.URL.Path[len(pathAttachment):])
 		}
 	case r.URL.Path == pathExchange:
 		if allow(w, r, http.MethodPost) {

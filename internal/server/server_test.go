@@ -108,6 +108,11 @@ func (f *fixture) do(method, path, token, body string, out any) int {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	return f.answer(r, out)
+}
+
+func (f *fixture) answer(r *http.Request, out any) int {
+	f.t.Helper()
 	res, err := f.http.Client().Do(r)
 	if err != nil {
 		f.t.Fatal(err)
@@ -117,12 +122,12 @@ func (f *fixture) do(method, path, token, body string, out any) int {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if res.Header.Get("Cache-Control") != "no-store" && strings.HasPrefix(path, "/api/") {
-		f.t.Errorf("%s %s may be cached", method, path)
+	if res.Header.Get("Cache-Control") != "no-store" && strings.HasPrefix(r.URL.Path, "/api/") {
+		f.t.Errorf("%s %s may be cached", r.Method, r.URL.Path)
 	}
 	if out != nil {
 		if err := json.Unmarshal(b, out); err != nil {
-			f.t.Fatalf("%s %s: %v in %q", method, path, err, b)
+			f.t.Fatalf("%s %s: %v in %q", r.Method, r.URL.Path, err, b)
 		}
 	}
 	return res.StatusCode
@@ -392,7 +397,7 @@ func TestNewRefusesWhatIsMissing(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Fatal("taken")
 	}
-	if reflect.TypeFor[Options]().NumField() != 7 {
+	if reflect.TypeFor[Options]().NumField() != 8 {
 		t.Fatal("the options changed: look at New")
 	}
 }

@@ -1,11 +1,9 @@
 package store
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -147,35 +145,6 @@ func lastBytes(b []byte, n int) []byte {
 		b = b[1:]
 	}
 	return b
-}
-
-// DropSpill removes the spill files of a thread.
-func (s *Store) DropSpill(threadID string) error {
-	return os.RemoveAll(filepath.Join(s.o.Dir, spillDir, filepath.Base(threadID)))
-}
-
-// SweepSpill removes the spill files of threads that are gone: a backend killed while it deleted one leaves them.
-func (s *Store) SweepSpill(ctx context.Context) error {
-	entries, err := os.ReadDir(filepath.Join(s.o.Dir, spillDir))
-	if os.IsNotExist(err) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	ids, err := s.ids(ctx, "SELECT id FROM threads")
-	if err != nil {
-		return err
-	}
-	known := "\n" + strings.Join(ids, "\n") + "\n"
-	for _, e := range entries {
-		if !strings.Contains(known, "\n"+e.Name()+"\n") {
-			if err := s.DropSpill(e.Name()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // ContinueOutput goes on with a capped output of which only what Text returned, and the whole size, are known.

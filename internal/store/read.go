@@ -100,23 +100,6 @@ func shell(ctx context.Context, tx *sql.Tx) (*api.ShellSnapshot, error) {
 	return sn, err
 }
 
-func snapshot(ctx context.Context, tx *sql.Tx, id string) (*api.ThreadSnapshot, error) {
-	sn := &api.ThreadSnapshot{}
-	heads, err := list[api.Thread](ctx, tx, "SELECT data FROM threads WHERE id = ?", id)
-	if err != nil {
-		return nil, err
-	}
-	if len(heads) == 0 {
-		return nil, ErrNotFound
-	}
-	sn.Thread = heads[0]
-	if sn.Turns, err = list[api.Turn](ctx, tx, "SELECT data FROM turns WHERE thread = ? ORDER BY ordinal", id); err != nil {
-		return nil, err
-	}
-	sn.Items, err = list[api.Item](ctx, tx, "SELECT data FROM items WHERE thread = ? ORDER BY ordinal", id)
-	return sn, err
-}
-
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
@@ -241,8 +224,7 @@ func (s *Store) Work(ctx context.Context, id string) (Work, error) {
 		w.Turns, err = list[api.Turn](ctx, tx, "SELECT data FROM turns WHERE thread = ? AND open ORDER BY ordinal", id)
 	}
 	if err == nil {
-		w.Items, err = list[api.Item](ctx, tx, `SELECT data FROM items WHERE id IN (SELECT id FROM items WHERE thread = ?1 AND open
-			UNION SELECT i.id FROM turns t JOIN items i ON i.turn = t.id AND i.kind = 'user_message' WHERE t.thread = ?1 AND t.open) ORDER BY ordinal`, id)
+		w.Items, err = list[api.Item](ctx, tx, openWork, id)
 	}
 	if err == nil {
 		w.Live, err = list[api.Item](ctx, tx, "SELECT data FROM live WHERE thread = ?", id)

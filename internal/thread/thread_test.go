@@ -109,7 +109,7 @@ func TestAnyOrderKeepsTheInvariants(t *testing.T) {
 		w := newWorld(rt)
 		stops := 0
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
-			switch rapid.SampledFrom([]string{"prompt", "prompt", "stop", "end", "fail", "ask", "reply", "cancel", "withdraw", "unqueue", "halt", "archive", "update", "remove"}).Draw(rt, "do") {
+			switch rapid.SampledFrom([]string{"prompt", "prompt", "stop", "end", "fail", "ask", "reply", "cancel", "withdraw", "unqueue", "edit", "seen", "pin", "halt", "archive", "update", "remove"}).Draw(rt, "do") {
 			case "prompt":
 				w.prompt("hello")
 			case "stop":
@@ -163,6 +163,19 @@ func TestAnyOrderKeepsTheInvariants(t *testing.T) {
 						rt.Fatalf("unqueue refused: %v", err)
 					}
 				}
+			case "edit":
+				if len(w.s.Queue) > 0 {
+					at := rapid.IntRange(0, len(w.s.Queue)-1).Draw(rt, "which")
+					if err := w.do(Edit{TurnID: w.s.Queue[at].Turn.ID, Text: "hello again"}); err != nil || w.s.Queue[at].Prompt.Text != "hello again" {
+						rt.Fatalf("an edit of a queued turn: %v", err)
+					}
+				}
+			case "seen":
+				if err := w.do(Seen{}); err == nil && w.s.Thread.Unread {
+					rt.Fatalf("unread although it was seen")
+				}
+			case "pin":
+				w.do(Pin{Pinned: rapid.Bool().Draw(rt, "pinned")})
 			case "halt":
 				w.do(Halt{Running: "r", Queued: "q"})
 				if w.s.Active != nil {
@@ -193,7 +206,7 @@ func TestAnyOrderKeepsTheInvariants(t *testing.T) {
 			rt.Fatalf("folding the events anew gives another state")
 		}
 		for i := range again.Queue {
-			if again.Queue[i].Prompt.Text != "hello" {
+			if p := again.Queue[i].Prompt; !strings.HasPrefix(p.Text, "hello") || p.Text != w.s.Queue[i].Prompt.Text {
 				rt.Fatalf("a queued turn lost its prompt")
 			}
 		}
@@ -407,4 +420,111 @@ func TestTitle(t *testing.T) {
 			t.Errorf("Title(%q) = %q, want %q", in, got, want)
 		}
 	}
+}
+
+func TestUnreadFollowsWhatAPersonHasSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	is := func(when string, want bool) {
+		t.Helper()
+		if w.s.Thread.Unread != want {
+			t.Fatalf("%s: unread is %v", when, w.s.Thread.Unread)
+		}
+	}
+	ask := func() string {
+		id := w.id("a")
+		w.do(Ask{Item: api.Item{ID: id, Approval: &api.Approval{Options: []api.ApprovalOption{{ID: "y", Kind: "allow_once"}}}}})
+		return id
+	}
+	end := func(s api.TurnState) {
+		w.do(End{TurnID: w.s.Active.ID, State: s, Reason: &api.Error{Message: "x"}})
+	}
+	w.prompt("one")
+	is("a turn runs", false)
+	ask()
+	is("a question", true)
+	w.do(Seen{})
+	is("seen", false)
+	w.do(Reply{ItemID: w.s.Pending[0].ID, OptionID: "y"})
+	end(api.TurnCompleted)
+	is("done", true)
+	before := len(w.events)
+	w.do(Seen{})
+	w.do(Seen{})
+	if len(w.events) != before+1 {
+		t.Fatalf("seen twice makes %d events", len(w.events)-before)
+	}
+	w.prompt("two")
+	end(api.TurnFailed)
+	is("failed", true)
+	w.prompt("three")
+	is("a prompt is written by somebody who looks", false)
+	id := ask()
+	w.do(Reply{ItemID: id, OptionID: "y"})
+	is("answered", false)
+	w.do(Stop{})
+	end(api.TurnInterrupted)
+	is("stopped by the person", false)
+	w.prompt("four")
+	w.do(Halt{Running: "r", Queued: "q"})
+	is("ended by a restart", true)
+}
+
+func TestEditAndPin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.prompt("one")
+	second := w.prompt("two")
+	at := w.s.Queue[0].Prompt.Ordinal
+	for text, code := range map[string]api.Code{" \n": api.CodeInvalid, strings.Repeat("x", TextMost+1): api.CodeTooLarge} {
+		if err := w.do(Edit{TurnID: second, Text: text}); err == nil || err.Code != code {
+			t.Fatalf("%v", err)
+		}
+	}
+	if err := w.do(Edit{TurnID: first, Text: "x"}); err == nil || err.Code != api.CodeConflict {
+		t.Fatalf("a running turn is edited: %v", err)
+	}
+	if err := w.do(Edit{TurnID: second, Text: "better"}); err != nil || w.s.Queue[0].Prompt.Ordinal != at {
+		t.Fatalf("%v, %+v", err, w.s.Queue[0])
+	}
+	w.do(End{TurnID: first, State: api.TurnCompleted})
+	if a := w.acts[len(w.acts)-1]; a.Kind != Begin || a.Text != "better" {
+		t.Fatalf("%+v", a)
+	}
+	updated := w.s.Thread.UpdatedAt
+	w.do(Pin{Pinned: true})
+	if !w.s.Thread.Pinned || w.s.Thread.UpdatedAt != updated {
+		t.Fatalf("%+v", w.s.Thread)
+	}
+	w.do(Pin{})
+	if w.s.Thread.Pinned {
+		t.Fatal("still pinned")
+	}
+}
+
+func TestAskingIsWhatTheOldestOfThemWants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	is := func(when, want string) {
+		t.Helper()
+		if w.s.Thread.Asking != want {
+			t.Fatalf("%s: asking is %q; want %q", when, w.s.Thread.Asking, want)
+		}
+	}
+	w.prompt("one")
+	is("a turn runs", "")
+	a, p := w.id("a"), w.id("p")
+	options := []api.ApprovalOption{{ID: "y", Kind: "allow_once"}}
+	w.do(Ask{Item: api.Item{ID: a, Approval: &api.Approval{Kind: "execute", Options: options}}})
+	is("a command", "approval")
+	w.do(Ask{Item: api.Item{ID: p, Approval: &api.Approval{Kind: "plan", Options: options}}})
+	is("a plan behind it", "approval")
+	w.do(Reply{ItemID: a, OptionID: "y"})
+	is("the plan alone", "plan")
+	w.do(Reply{ItemID: p, OptionID: "y"})
+	is("answered", "")
+	w.do(Ask{Item: api.Item{ID: w.id("q"), Question: &api.Question{Parts: []api.QuestionPart{{ID: "1", FreeText: true}}}}})
+	is("a question", "question")
+	w.do(Stop{})
+	is("stopped", "")
 }

@@ -234,7 +234,7 @@ func (s *story) listeners(ts *testscript.TestScript, neg bool, args []string) {
 	if len(backends) == 0 {
 		ts.Fatalf("no backend runs, so this would show nothing")
 	}
-	_, port, _ := strings.Cut(strings.TrimPrefix(s.client.base, "http://"), ":")
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.client.Base, "http://"), ":")
 	n, err := strconv.Atoi(port)
 	ts.Check(err)
 	if want := fmt.Sprintf("tcp 0100007F:%04X catamaran", n); len(tcp) != 1 || tcp[0] != want {
@@ -278,11 +278,11 @@ func (s *story) noSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: nosecrets")
 	}
-	if s.client.token == "" || !anyToken.MatchString(s.client.token) {
+	if s.client.Token == "" || !anyToken.MatchString(s.client.Token) {
 		ts.Fatalf("no page is signed in, or its token has another form, so this would show nothing")
 	}
 	leaks := func(b []byte) string {
-		for _, secret := range append([]string{s.client.token}, s.secrets...) {
+		for _, secret := range append([]string{s.client.Token}, s.secrets...) {
 			if bytes.Contains(b, []byte(secret)) {
 				return secret[:6] + "..."
 			}

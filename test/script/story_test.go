@@ -5,6 +5,7 @@ package script
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/wsl/wslsim"
+	"catamaran/test/page"
 )
 
 // patience bounds every wait of a story that has no bound of its own.
@@ -96,7 +98,7 @@ type story struct {
 	ended   chan struct{}
 	launch  api.Launch
 	// The page.
-	client page
+	client page.Page
 	// victims are the processes that the last kill9 must have taken along.
 	victims []victim
 	// secrets are what must be found nowhere.
@@ -233,7 +235,7 @@ func (s *story) start(ts *testscript.TestScript, flags []string) error {
 		return fmt.Errorf("launch line %q", line)
 	}
 	s.secrets = append(s.secrets, code)
-	s.client.base = base
+	s.client.Base = base
 	return nil
 }
 
@@ -253,6 +255,29 @@ func (s *story) awaitEnd(ts *testscript.TestScript, began time.Time) {
 		ts.Fatalf("the desktop ended with %d", code)
 	}
 	s.process = nil
+}
+
+func (s *story) page(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf(page.Usage)
+	}
+	if args[0] == "signin" && len(args) == 1 {
+		args = append(args, s.launch.URL)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	began := time.Now()
+	err := s.client.Do(ctx, ts.Stdout(), args[0], args[1:], ts.MkAbs)
+	ts.Logf("page %s: %v", args[0], time.Since(began).Round(time.Millisecond))
+	if err == nil && neg {
+		ts.Fatalf("page %s worked", args[0])
+	}
+	if err != nil && !neg {
+		ts.Fatalf("page %s: %v", args[0], err)
+	}
+	if err != nil {
+		fmt.Fprintln(ts.Stderr(), err)
+	}
 }
 
 // repo DIR makes a Git repository with one commit.

@@ -21,9 +21,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pieceSize is the copy buffer of both relays [A3.1, B25, B26].
-const pieceSize = 4096
-
 // request is what init and the relay are told about a launch.
 type request struct {
 	Argv []string // Argv[0] as the program shall see it
@@ -301,23 +298,6 @@ func stream(fd int) *os.File {
 		}
 	}
 	return os.NewFile(uintptr(fd), "std")
-}
-
-func copyPieces(dst io.Writer, src io.Reader) (int64, error) {
-	buf := make([]byte, pieceSize)
-	var n int64
-	for {
-		k, rerr := src.Read(buf)
-		if k > 0 {
-			n += int64(k)
-			if _, err := dst.Write(buf[:k]); err != nil {
-				return n, err
-			}
-		}
-		if rerr != nil {
-			return n, rerr
-		}
-	}
 }
 
 func closeWrite(f *os.File) {

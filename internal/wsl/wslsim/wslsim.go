@@ -21,6 +21,7 @@ package wslsim
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -41,6 +42,9 @@ const (
 	exitFailure = 0xffffffff // wsl.exe's own failure, -1 [A1.8]
 	exitRefused = 250        // [B5]
 )
+
+// pieceSize is the copy buffer of both relays [A3.1, B25, B26].
+const pieceSize = 4096
 
 // Roles, chosen by the name the program is started under.
 const (
@@ -63,6 +67,12 @@ func Main(argv []string) int {
 		case roleHost:
 			return hostMain(argv[1:])
 		}
+	}
+	if code, ok := bridgeFront(argv); ok {
+		return code
+	}
+	if len(argv) == 3 && argv[1] == "wslsim-bridge" {
+		return bridgeMain(argv[2])
 	}
 	if len(argv) >= 2 && argv[1] == "wslsim-init" {
 		if err := setUp(argv[2:]); err != nil {
@@ -222,6 +232,12 @@ func front(argv []string, dir string) uint32 {
 		fmt.Fprintln(os.Stderr, "WSLSIM:", err)
 		return exitRefused
 	}
+	if d := os.Getenv(envWindowsDir); d != "" && s.WindowsDir == "" {
+		s.WindowsDir = d
+	}
+	if p := os.Getenv(envWindowsPath); p != "" && s.WindowsPath == "" {
+		s.WindowsPath = p
+	}
 	if s.Forwarder && os.Getenv(envInner) == "" {
 		return forward(argv)
 	}
@@ -310,4 +326,21 @@ func wslpathMain(dir, distro string, args []string) int {
 		cwd = "/"
 	}
 	return wslpath(s.mounts(d), s.WslpathReason, args, cwd, os.Stdout, os.Stderr)
+}
+
+func copyPieces(dst io.Writer, src io.Reader) (int64, error) {
+	buf := make([]byte, pieceSize)
+	var n int64
+	for {
+		k, rerr := src.Read(buf)
+		if k > 0 {
+			n += int64(k)
+			if _, err := dst.Write(buf[:k]); err != nil {
+				return n, err
+			}
+		}
+		if rerr != nil {
+			return n, rerr
+		}
+	}
 }

@@ -74,6 +74,11 @@ export interface ThreadCreate {
   title?: string;
   /** default supervised */
   permission?: PermissionMode;
+  model?: string;
+  effort?: string;
+  plan?: boolean;
+  /** Worktree gives the thread a working tree of its own; absent is the project's folder. */
+  worktree?: WorktreeChoice;
 }
 
 export interface ThreadRef {
@@ -90,16 +95,170 @@ export interface ThreadArchive {
   archived: boolean;
 }
 
-/** ThreadUpdate changes the agent or the permission mode from the next turn on; empty fields stay. */
+/** ThreadUpdate changes what agents are told from the next turn on; absent fields stay. */
 export interface ThreadUpdate {
   threadId: string;
   agentId?: string;
   permission?: PermissionMode;
+  model?: string;
+  effort?: string;
+  plan?: boolean;
 }
 
 export interface TurnStart {
   threadId: string;
   text: string;
+  /** AttachmentIDs are of files uploaded before (POST /api/upload). */
+  attachmentIds?: string[];
+  /** Steer hands the text to the running turn, where the agent can take it, instead of queueing it. */
+  steer?: boolean;
+}
+
+/** TurnEdit changes the text of a queued turn. */
+export interface TurnEdit {
+  turnId: string;
+  text: string;
+}
+
+/** AgentOptionsGet asks what an agent offers in a project; Refresh asks the agent again. */
+export interface AgentOptionsGet {
+  agentId: string;
+  projectId: string;
+  refresh?: boolean;
+}
+
+/** QuestionAnswer answers a question; Cancel declines to answer it. */
+export interface QuestionAnswer {
+  threadId: string;
+  itemId: string;
+  answers?: QuestionAnswerPart[];
+  cancel?: boolean;
+}
+
+/** AttachmentRef names an uploaded file: of a thread's message, or, without ThreadID, one not sent yet. */
+export interface AttachmentRef {
+  id: string;
+  threadId?: string;
+}
+
+/**
+ * AttachmentURL is an address below the environment's own (/e/<environment>), which anybody who
+ * knows it can read until it expires.
+ */
+export interface AttachmentURL {
+  url: string;
+  expiresAt: number;
+}
+
+/**
+ * ThreadHistory asks for a part of a thread's timeline: the items before the
+ * ordinal Before, after the ordinal After, or around the item Around; exactly one is given.
+ * Parts are also bounded in bytes: an answer may hold fewer items than Limit, never none where there are any.
+ */
+export interface ThreadHistory {
+  threadId: string;
+  before?: number;
+  after?: number;
+  around?: string;
+  /** items, default 200, most 1000 */
+  limit?: number;
+}
+
+/** ThreadPart is a part of a thread's timeline by ordinal, with the turns its items belong to. */
+export interface ThreadPart {
+  turns: Turn[];
+  items: Item[];
+  earlier?: boolean;
+  later?: boolean;
+}
+
+/** ItemOutput asks for a part of a tool call's whole output, also of what its item leaves out. */
+export interface ItemOutput {
+  itemId: string;
+  /** bytes */
+  offset?: number;
+  /** bytes, default 256 KiB, most 1 MiB */
+  limit?: number;
+}
+
+/**
+ * ItemOutputPart is a part of an output. It begins and ends between characters, so Offset may be a little
+ * after what was asked for.
+ */
+export interface ItemOutputPart {
+  text: string;
+  offset: number;
+  /** Next is the offset to go on from; it is Total at the end. */
+  next: number;
+  /** Total is how many bytes can be had; a tool that wrote more than 64 MiB lost what came after them. */
+  total: number;
+}
+
+export interface ThreadPin {
+  threadId: string;
+  pinned: boolean;
+}
+
+/** Search looks for words in titles and messages. */
+export interface Search {
+  text: string;
+  /** ProjectID or ThreadID narrow it down. */
+  projectId?: string;
+  threadId?: string;
+  /** Archived includes archived threads. */
+  archived?: boolean;
+  /** hits, default 50, most 200 */
+  limit?: number;
+}
+
+export interface SearchHits {
+  hits: SearchHit[];
+  /** More says that there are more than are listed. */
+  more?: boolean;
+}
+
+/** SearchHit is a thread whose title matches, or an item of it whose text does. */
+export interface SearchHit {
+  thread: Thread;
+  /** "": the title */
+  itemId?: string;
+  kind?: ItemKind;
+  at: number;
+  /** Snippet is text around the match; Marks are the matches in it, in UTF-16 code units. */
+  snippet: string;
+  marks: TextMark[];
+}
+
+export interface TextMark {
+  start: number;
+  end: number;
+}
+
+/** SessionList asks for the sessions that an agent keeps on disk for a project's folder. */
+export interface SessionList {
+  projectId: string;
+  agentId: string;
+}
+
+export interface AgentSessions {
+  sessions: AgentSession[];
+}
+
+/** AgentSession is a conversation an agent's own program keeps. */
+export interface AgentSession {
+  id: string;
+  title: string;
+  updatedAt: number;
+  messages?: number;
+  /** ThreadID is the thread that goes on with it already. */
+  threadId?: string;
+}
+
+/** SessionOpen makes a thread of an agent's session, with its messages as far as they can be read. */
+export interface SessionOpen {
+  projectId: string;
+  agentId: string;
+  sessionId: string;
 }
 
 export interface TurnRef {
@@ -134,6 +293,171 @@ export interface LogFile {
 /** LogFiles is the answer of `catamaran logs --json`. */
 export interface LogFiles {
   files: LogFile[];
+}
+
+/** DiffOptions say how to compare and which part to answer. */
+export interface DiffOptions {
+  /** IgnoreWhitespace leaves out changes in white space only; a file without any other has no hunks. */
+  ignoreWhitespace?: boolean;
+  /** Context is how many unchanged lines stand around a change; absent is 3, most 100,000 (the whole file). */
+  context?: number;
+  /** Paths narrows it down to these files. */
+  paths?: string[];
+  /** Offset and Limit page through the files; Limit 0 is 500, most 5,000. NoHunks answers the list alone. */
+  offset?: number;
+  limit?: number;
+  noHunks?: boolean;
+  /** Skip is how many lines of the file's hunks to leave out; only with one path. See DiffFile.Next. */
+  skip?: number;
+}
+
+/** DiffTurn asks what a turn changed, from the checkpoints around it. */
+export interface DiffTurn extends DiffOptions {
+  turnId: string;
+}
+
+/**
+ * DiffThread asks what a thread's turns changed, from before its first to after its
+ * last one, of the files that its turns changed.
+ */
+export interface DiffThread extends DiffOptions {
+  threadId: string;
+}
+
+/** DiffWorking asks how the working tree differs. */
+export interface DiffWorking extends GitPlace, DiffOptions {
+  /**
+   * Scope: "all" (the default) against the last commit, untracked files too; "staged":
+   * the index against the last commit; "unstaged": the working tree against the index.
+   */
+  scope?: string;
+}
+
+/** DiffBetween compares two checkpoints of a project's threads. */
+export interface DiffBetween extends DiffOptions {
+  from: DiffPoint;
+  to: DiffPoint;
+}
+
+/** DiffPoint is the checkpoint before or after a turn. */
+export interface DiffPoint {
+  turnId: string;
+  after?: boolean;
+}
+
+/**
+ * Diff is a part of a comparison. What does not fit the answer's bound comes with
+ * further calls: files with Offset, the rest of a long file with Skip.
+ */
+export interface Diff {
+  files: DiffFile[];
+  /** Total, Additions and Deletions are of the whole comparison. */
+  total: number;
+  additions: number;
+  deletions: number;
+  /** NextOffset is the Offset of the next page of files, 0 when this was the last. */
+  nextOffset?: number;
+  /** Truncated says that the comparison is too large to be listed whole. */
+  truncated?: boolean;
+}
+
+/** DiffFile is a changed file with its hunks as data. */
+export interface DiffFile extends ChangedFile {
+  /** OldMode and NewMode are Git's ("100644", "100755", "120000" a link, "160000" a submodule); "" where there is no file. */
+  oldMode?: string;
+  newMode?: string;
+  /** OldBytes and NewBytes are the sizes of a binary file. */
+  oldBytes?: number;
+  newBytes?: number;
+  /** OldCommit and NewCommit are what a submodule points at. */
+  oldCommit?: string;
+  newCommit?: string;
+  /** Hunks are absent for binary files, and where Pending says that the answer was full: ask for the file by its path. */
+  hunks?: DiffHunk[];
+  pending?: boolean;
+  /** Next is the Skip that continues a long file, 0 when this is its end. */
+  next?: number;
+}
+
+/**
+ * DiffHunk is a run of changed lines with what stands around them. A hunk that is
+ * continued on the next page begins there with the numbers of its first line there.
+ */
+export interface DiffHunk {
+  oldStart: number;
+  oldLines: number;
+  newStart: number;
+  newLines: number;
+  /** Section is the function or heading it is in, as Git guesses. */
+  section?: string;
+  /** Lines begin with their sign: a space, "+" or "-". A carriage return at a line's end stays. */
+  lines: string[];
+  /** OldNoNewline and NewNoNewline: the last line of that side has no newline at its end. */
+  oldNoNewline?: boolean;
+  newNoNewline?: boolean;
+}
+
+/** RevertPreview asks what reverting a turn would do. Later includes the thread's later turns. */
+export interface RevertPreview {
+  turnId: string;
+  later?: boolean;
+}
+
+/** RevertPlan is what reverting would do, file by file, as the files are now. */
+export interface RevertPlan {
+  turnId: string;
+  turnIds: string[];
+  /** Seen stands for the files as the plan found them; revert.apply takes it. */
+  seen: string;
+  files: RevertFile[];
+  /** Truncated says that there are more files than are listed; those are left alone. */
+  truncated?: boolean;
+}
+
+/** RevertFile is one file of a plan. */
+export interface RevertFile {
+  path: string;
+  /** Action: "restore" its earlier content, "remove" what the turn added, "create" what it deleted; "" for nothing to do. */
+  action?: string;
+  /**
+   * State: "clean": the agent changed it and nobody since; "done": it is as it was before;
+   * "unclaimed": it changed while the turn ran, but the agent did not report it as its edit;
+   * "changed": somebody changed it since, or between; "foreign": another thread worked on it;
+   * "blocked": it cannot be written (see Reason). Only clean files are reverted unasked.
+   */
+  state: string;
+  /** Allowed says that it may be chosen all the same. */
+  allowed?: boolean;
+  reason?: string;
+  additions: number;
+  deletions: number;
+  binary?: boolean;
+}
+
+/**
+ * RevertApply reverts. Paths are the files to revert; absent means the clean ones. A
+ * file that changed since the plan was seen is refused with CodeConflict, and nothing is done.
+ */
+export interface RevertApply {
+  turnId: string;
+  later?: boolean;
+  seen: string;
+  paths?: string[];
+}
+
+/** RevertUndo brings back what a revert took away, file by file as far as nobody changed them since. */
+export interface RevertUndo {
+  threadId: string;
+  revertId: string;
+}
+
+/** Reverted is a revert that was carried out, or undone. */
+export interface Reverted {
+  /** RevertID is what revert.undo takes; "" when nothing was done. */
+  revertId?: string;
+  /** Files are the paths that were written or removed; Left are those that were not, with the reason. */
+  files: string[];
+  left?: RevertFile[];
 }
 
 /** Severity is how bad a finding is. */
@@ -403,6 +727,20 @@ export type Code =
   | "agent_not_found"
   | "agent_failed"
   | "agent_sign_in"
+  | "git_auth"
+  | "git_host_key"
+  | "git_network"
+  | "git_identity"
+  | "git_signing"
+  | "git_hook"
+  | "git_conflict"
+  | "git_dirty"
+  | "git_rejected"
+  | "git_detached"
+  | "git_no_upstream"
+  | "git_nothing"
+  | "git_forge"
+  | "git_untrusted"
   | "path_untranslatable"
   | "path_outside_project"
   | "environment_unknown"
@@ -436,6 +774,459 @@ export interface Error {
   ref?: string;
   /** Details is capped text for "copy details", e.g. the tail of a child's stderr. */
   details?: string;
+}
+
+/**
+ * FilePlace names the folder that files are meant in: the working tree of a
+ * thread, or the folder of a project. A thread's id is enough; with both the thread's counts.
+ */
+export interface FilePlace {
+  projectId?: string;
+  threadId?: string;
+}
+
+/**
+ * FileRef is one file. POST /api/file answers its bytes, at most 25 MiB, for
+ * pictures the page shows: with the type of a picture it knows, else as
+ * application/octet-stream, never to be sniffed.
+ */
+export interface FileRef extends FilePlace {
+  path: string;
+}
+
+/**
+ * FileFind looks for files and folders whose path has the letters of Query in
+ * their order. An empty query answers what was used or changed last.
+ */
+export interface FileFind extends FilePlace {
+  query: string;
+  /** default 20, most 200 */
+  limit?: number;
+  /** Files leaves folders out. */
+  files?: boolean;
+}
+
+/** FoundFiles are the best matches, the best first. */
+export interface FoundFiles {
+  files: FoundFile[];
+  /** Matches counts all matches. */
+  matches: number;
+  /**
+   * Known counts the paths that were looked through; Partial says that the
+   * folder holds more than are kept.
+   */
+  known: number;
+  partial?: boolean;
+}
+
+/** FoundFile is a path; Marks are the letters that matched, in UTF-16 code units of it. */
+export interface FoundFile {
+  path: string;
+  folder?: boolean;
+  marks?: TextMark[];
+  /** Changed: it differs from the last commit, or is new. */
+  changed?: boolean;
+}
+
+/** FileList asks for what is in a folder; Path "" is the place itself. */
+export interface FileList extends FilePlace {
+  path?: string;
+}
+
+/** FileFolder is a folder's content: folders first, then by name without case. */
+export interface FileFolder {
+  path: string;
+  entries: FileEntry[];
+  /** Truncated says that there are more than are listed. */
+  truncated?: boolean;
+}
+
+/** FileKind is what a directory entry is; a link is what it leads to, where that is in the project. */
+export type FileKind =
+  | "file"
+  | "folder"
+  | "outside"
+  | "special";
+
+export interface FileEntry {
+  name: string;
+  kind: FileKind;
+  /** Link: it is a link to that. */
+  link?: boolean;
+  bytes?: number;
+  /** Ignored by the rules of .gitignore. */
+  ignored?: boolean;
+  /** Broken: the name is no text (not UTF-8), so it can be shown but not asked for. */
+  broken?: boolean;
+}
+
+/** FileRead asks for a file's text from the byte Offset on. */
+export interface FileRead extends FilePlace {
+  path: string;
+  offset?: number;
+  /** bytes, default 512 KiB, most 2 MiB */
+  limit?: number;
+}
+
+/** FileContent is what a file holds, told by its first bytes. */
+export type FileContent =
+  | "text"
+  | "image"
+  | "binary";
+
+/** FileView is a file to be looked at. Text is set for text only. */
+export interface FileView {
+  path: string;
+  content: FileContent;
+  bytes: number;
+  modifiedAt: number;
+  /** Mime of an image. */
+  mime?: string;
+  /** Encoding of a text: utf-8, utf-8-bom, utf-16le, utf-16be, windows-1252. */
+  encoding?: string;
+  /** Text is from Offset to Next, whole lines where they fit; Next is 0 at the file's end. */
+  text?: string;
+  offset?: number;
+  next?: number;
+  /** AbsolutePath is for "copy path" and for opening it in an editor. */
+  absolutePath: string;
+}
+
+/** FileSearch looks for text in files that are not ignored. */
+export interface FileSearch extends FilePlace {
+  text: string;
+  /** Regex takes Text as a regular expression; Case minds upper and lower case; Word matches whole words only. */
+  regex?: boolean;
+  case?: boolean;
+  word?: boolean;
+  /** Include are globs like "*.go" or "web/**"; one with "!" in front leaves files out. */
+  include?: string[];
+  /** matching lines, default 500, most 5000 */
+  limit?: number;
+}
+
+/** FileMatches are the matching lines by file. */
+export interface FileMatches {
+  files: FileMatch[];
+  /** Lines counts the matching lines given. */
+  lines: number;
+  /** More says that the search ended at its limit or its time. */
+  more?: boolean;
+  /** Engine: ripgrep, git, or own. */
+  engine: string;
+}
+
+export interface FileMatch {
+  path: string;
+  lines: MatchLine[];
+}
+
+/** MatchLine is a line with matches; of a long one the part around the first. */
+export interface MatchLine {
+  /** from 1 */
+  line: number;
+  text: string;
+  /** Marks are the matches in Text, in UTF-16 code units. */
+  marks: TextMark[];
+  /** Cut: Text is a part of the line. */
+  cut?: boolean;
+}
+
+/** GitPlace names a working tree: the thread's own where ThreadID is given, else the project's folder. */
+export interface GitPlace {
+  projectId: string;
+  threadId?: string;
+}
+
+/** GitStatus is the state of a working tree. */
+export interface GitStatus extends GitPlace {
+  /** Repo is false in a folder outside Git; nothing else is set then. */
+  repo: boolean;
+  /** Error says why no status can be had: no git, one too old, a repository of another user. */
+  error?: Error;
+  /** Top is the root of the working tree, absolute. */
+  top?: string;
+  /** Linked says that this is a worktree beside the repository's main one. */
+  linked?: boolean;
+  /** Head is the commit checked out, "" before the first one; Branch is "" when Detached. */
+  head?: string;
+  branch?: string;
+  detached?: boolean;
+  /** Upstream is the branch's upstream, e.g. origin/main; UpstreamGone: it was deleted. */
+  upstream?: string;
+  upstreamGone?: boolean;
+  ahead?: number;
+  behind?: number;
+  /** Remotes are the names of the repository's remotes. */
+  remotes?: string[];
+  /** Operation is what is under way: merge, rebase, am, cherry-pick, revert, bisect; "" for nothing. */
+  operation?: string;
+  /** Step of Steps, during a rebase. */
+  step?: number;
+  steps?: number;
+  stashes?: number;
+  /** Files are the changed ones by path; the counts are of all, Truncated says that not all are listed. */
+  files: GitFile[];
+  staged: number;
+  unstaged: number;
+  untracked: number;
+  conflicted: number;
+  truncated?: boolean;
+  /**
+   * Watch is how changes are noticed: "files" as they happen; "part": only some folders are watched;
+   * "poll": every few seconds, on a file system that tells of no changes; "" when nobody looks.
+   */
+  watch?: string;
+  /** Notice says why it is not "files". */
+  notice?: string;
+  at: number;
+}
+
+/** GitFile is a changed path. A file may be staged and changed again after it. */
+export interface GitFile {
+  path: string;
+  /** OldPath is set for renames in the index. */
+  oldPath?: string;
+  /** Staged and Unstaged are what happened to it in the index and in the working tree; "" for nothing. */
+  staged?: FileStatus;
+  unstaged?: FileStatus;
+  untracked?: boolean;
+  /** Conflict: both-modified, both-added, both-deleted, added-by-us, added-by-them, deleted-by-us, deleted-by-them. */
+  conflict?: string;
+  submodule?: boolean;
+}
+
+/** GitBranches are the branches of a repository, those committed to last first. */
+export interface GitBranches {
+  branches: GitBranch[];
+  /** Default is the branch that pull requests go to, as far as the remote told. */
+  default?: string;
+  truncated?: boolean;
+}
+
+export interface GitBranch {
+  /** Name is as git.switch takes it: main, or origin/main for one of a remote. */
+  name: string;
+  remote?: string;
+  head: string;
+  subject: string;
+  at: number;
+  current?: boolean;
+  /** Worktree is the folder in which it is checked out, if it is. */
+  worktree?: string;
+  upstream?: string;
+  upstreamGone?: boolean;
+  ahead?: number;
+  behind?: number;
+}
+
+/** GitSwitch checks a branch out. One of a remote gets a local branch that tracks it. */
+export interface GitSwitch extends GitPlace {
+  branch: string;
+}
+
+/** GitBranchCreate makes a branch at From (a branch or commit; "" is HEAD) and checks it out. */
+export interface GitBranchCreate extends GitPlace {
+  name: string;
+  from?: string;
+  /** Stay leaves what is checked out as it is. */
+  stay?: boolean;
+}
+
+/** GitPaths names changed files; All means every one. */
+export interface GitPaths extends GitPlace {
+  paths?: string[];
+  all?: boolean;
+}
+
+/** GitCommit records what is staged. */
+export interface GitCommit extends GitPlace {
+  message: string;
+  /** Amend replaces the last commit; an empty message keeps its own. */
+  amend?: boolean;
+  /** All stages every change first, untracked files too. */
+  all?: boolean;
+  push?: boolean;
+}
+
+/** GitCommitted is a commit that was made. A push that failed does not undo it. */
+export interface GitCommitted {
+  commit: string;
+  subject: string;
+  /** Output is what hooks printed. */
+  output?: string;
+  pushError?: Error;
+  status: GitStatus;
+}
+
+/** GitMessageAsk asks an agent for a commit message for what is staged, or for all changes where nothing is. */
+export interface GitMessageAsk extends GitPlace {
+  /** AgentID is the thread's or the project's agent where it is "". */
+  agentId?: string;
+}
+
+export interface GitMessage {
+  message: string;
+}
+
+/** GitPush pushes the branch; its first push sets the upstream. */
+export interface GitPush extends GitPlace {
+  /** Remote is used when the branch has no upstream; "" is the only one, or origin. */
+  remote?: string;
+  /** Force overwrites the remote branch, only if it still is as it was fetched last. */
+  force?: boolean;
+}
+
+/** GitPull brings the upstream's commits in. */
+export interface GitPull extends GitPlace {
+  /** How: "ff" (the default) refuses when both sides have commits, "merge", "rebase". */
+  how?: string;
+}
+
+export interface GitFetch extends GitPlace {
+  /** Prune forgets remote branches that are gone. */
+  prune?: boolean;
+}
+
+/** GitTransfer is what a push, a pull or a fetch came to. */
+export interface GitTransfer {
+  /** Output is what git and the remote said. */
+  output?: string;
+  status: GitStatus;
+}
+
+/** GitClone clones a repository into a new folder and adds it as a project. */
+export interface GitClone {
+  url: string;
+  /** Parent is the folder to clone into, as folder.list takes it; Name the new folder's, "" as the address has it. */
+  parent: string;
+  name?: string;
+  branch?: string;
+  /** Depth fetches only that many commits; 0 is all. */
+  depth?: number;
+}
+
+/**
+ * GitPullRequest is the pull request of a branch. Without one Number is 0 and
+ * Error, where set, says what is in the way of opening one.
+ */
+export interface GitPullRequest {
+  number?: number;
+  url?: string;
+  title?: string;
+  /** State: open, closed, merged. */
+  state?: string;
+  draft?: boolean;
+  base?: string;
+  /** Error: gh is not installed, not signed in, the branch is not pushed ... */
+  error?: Error;
+}
+
+/** GitPullRequestOpen pushes the branch where needed and opens a pull request with gh. */
+export interface GitPullRequestOpen extends GitPlace {
+  /** Title and Body are taken from the commits where both are empty. */
+  title?: string;
+  body?: string;
+  base?: string;
+  draft?: boolean;
+}
+
+/** WorktreeChoice is the working tree a new thread gets. */
+export interface WorktreeChoice {
+  /**
+   * Kind: "new" makes a worktree with a new branch, "branch" one with an existing
+   * branch, "existing" uses a worktree that is there.
+   */
+  kind: string;
+  /** Branch is the new branch's name ("" is made up), or the existing branch. */
+  branch?: string;
+  /** Base is where a new branch begins; "" is what the project has checked out. */
+  base?: string;
+  /** Path is the existing worktree, as worktree.list tells it. */
+  path?: string;
+  /** NoScript leaves the project's set-up script out. */
+  noScript?: boolean;
+}
+
+/** Worktrees are the working trees of a repository, the main one first. */
+export interface Worktrees {
+  worktrees: Worktree[];
+}
+
+/** Worktree is a working tree of a repository. */
+export interface Worktree {
+  path: string;
+  /** "" when detached */
+  branch?: string;
+  head?: string;
+  main?: boolean;
+  /** Own says that the app made it. */
+  own?: boolean;
+  /** Locked says why it may not be removed; Missing that its folder is gone. */
+  locked?: string;
+  missing?: boolean;
+  /** ThreadIDs are the threads that work in it. */
+  threadIds?: string[];
+  /**
+   * Changed files, untracked ones too, and Unmerged commits that no other branch
+   * has, are what removing it would leave behind or lose.
+   */
+  changed?: number;
+  unmerged?: number;
+  /** JobID is the job of the set-up script, while it is known. */
+  jobId?: string;
+}
+
+/** WorktreeCreate makes a worktree by itself, without a thread. */
+export interface WorktreeCreate extends WorktreeChoice {
+  projectId: string;
+}
+
+/**
+ * WorktreeRemove removes a worktree's folder. It is refused with CodeConflict, saying what
+ * would be lost, while files are changed or commits are in no other branch; Force removes it all the same.
+ */
+export interface WorktreeRemove {
+  projectId: string;
+  path: string;
+  force?: boolean;
+  /** Branch deletes the worktree's branch too. */
+  branch?: boolean;
+}
+
+/** WorktreeScript sets the command that is run in every new worktree of a project; "" for none. */
+export interface WorktreeScript {
+  projectId: string;
+  script: string;
+}
+
+/**
+ * Job is a piece of work that takes a while: a clone, a set-up script. It is known
+ * until an hour after its end, and not over a restart of the backend.
+ */
+export interface Job {
+  id: string;
+  /** Kind: clone, setup. */
+  kind: string;
+  title: string;
+  /** State: running, done, failed, cancelled. */
+  state: string;
+  /** Phase and Percent are the progress of a clone; Percent is 0 to 100. */
+  phase?: string;
+  percent?: number;
+  /** Output is the end of what was printed; OutputBytes the size of all of it. */
+  output?: string;
+  outputBytes?: number;
+  /** ProjectID is what a clone became; ThreadID whose worktree is set up. */
+  projectId?: string;
+  threadId?: string;
+  error?: Error;
+  startedAt: number;
+  endedAt?: number;
+}
+
+export interface JobRef {
+  jobId: string;
 }
 
 /**
@@ -549,6 +1340,43 @@ export interface Launch {
   version: string;
 }
 
+/**
+ * Settings are what a person chose in the app: values by name, whose meaning is
+ * the page's, and key bindings.
+ */
+export interface Settings {
+  values: Record<string, unknown>;
+  /** Keys are the person's own rows in the file's order, without those in Problems. */
+  keys: KeyBinding[];
+  /** Path and KeysPath are the files, which may be edited by hand. */
+  path: string;
+  keysPath: string;
+  /** Problems are parts of the files that are not used; they are kept. */
+  problems?: SettingsProblem[];
+}
+
+/** KeyBinding is a row of the key binding file. */
+export interface KeyBinding {
+  key: string;
+  /** Command is a command's id; with "-" before it the key is taken away from it. */
+  command: string;
+  when?: string;
+}
+
+/** SettingsProblem is a part of a file that cannot be used. */
+export interface SettingsProblem {
+  /** File is the file's name, Line the line it begins on, from 1; 0 is the whole file. */
+  file: string;
+  line?: number;
+  message: string;
+}
+
+/** SettingsChange changes some values (null removes one) and, when given, replaces the key bindings. */
+export interface SettingsChange {
+  values?: Record<string, unknown>;
+  keys?: KeyBinding[];
+}
+
 /** ClientFrame is what a client sends. */
 export interface ClientFrame {
   /** Type: hello, call, subscribe, unsubscribe, ping, resize. */
@@ -596,6 +1424,10 @@ export interface ServerFrame {
   terminals?: Terminals;
   /** snapshot and event of topic terminal:<id> */
   terminal?: TerminalView;
+  /** snapshot and event of a topic git: */
+  git?: GitStatus;
+  /** snapshot and event of a topic job: */
+  job?: Job;
   /** open: the page should show this project */
   opened?: OpenedPath;
   event?: Event;
@@ -608,11 +1440,18 @@ export interface ShellSnapshot {
   threads: Thread[];
 }
 
-/** ThreadSnapshot is the whole of a thread's topic. Items includes live ones with the text so far. */
+/**
+ * ThreadSnapshot is a thread's topic as it is now: its head and its newest
+ * items without a gap, live ones with the text so far, and the turns they belong
+ * to. Earlier says that there are older items, to be had with thread.history.
+ */
 export interface ThreadSnapshot {
   thread: Thread;
   turns: Turn[];
   items: Item[];
+  earlier?: boolean;
+  /** Open are older items that still matter: what is live or asked, and the prompts of turns that have not ended. */
+  open?: Item[];
 }
 
 /** EventType names a durable event. */
@@ -741,6 +1580,8 @@ export interface Project {
   branch?: string;
   /** the agent used last */
   agentId?: string;
+  /** SetupScript is the command that is run in every new worktree. */
+  setupScript?: string;
   createdAt: number;
 }
 
@@ -759,8 +1600,23 @@ export interface Thread {
   permission: PermissionMode;
   /** State is the state of the newest turn that is not queued; empty before the first one. */
   state?: TurnState;
+  /** Asking is what a waiting turn wants first: approval, question or plan; "" when nothing. */
+  asking?: string;
   /** Stopping is true between a stop request and the turn's end. */
   stopping?: boolean;
+  /** Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice. */
+  model?: string;
+  effort?: string;
+  /** Plan asks the agent to plan before it changes anything, where it can. */
+  plan?: boolean;
+  pinned?: boolean;
+  /** Unread is true from the end of a turn, or a question, until thread.seen. */
+  unread?: boolean;
+  /** Dir is the thread's own working tree; "" is the project's folder. */
+  dir?: string;
+  /** Branch is what was checked out in Dir when it was made; SetupJobID the job of its set-up script. */
+  branch?: string;
+  setupJobId?: string;
   createdAt: number;
   updatedAt: number;
   archivedAt?: number;
@@ -850,6 +1706,7 @@ export type ItemKind =
   | "tool_call"
   | "plan"
   | "approval"
+  | "question"
   | "notice"
   | "unknown";
 
@@ -865,11 +1722,15 @@ export interface Item {
   live?: boolean;
   createdAt: number;
   updatedAt: number;
-  /** Text of messages (Markdown), reasoning and notices. */
+  /** Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown). */
   text?: string;
   tool?: ToolCall;
+  /** Plan is a plan of steps. */
   plan?: PlanStep[];
   approval?: Approval;
+  question?: Question;
+  /** Attachments of a user message. */
+  attachments?: Attachment[];
   /** Raw is the agent's own JSON for kinds we do not know. */
   raw?: unknown;
   /** Level of a notice: info, warning, error. */
@@ -936,7 +1797,7 @@ export interface Approval {
   title: string;
   /** ToolItemID is the timeline item of the tool call it is about, where there is one. */
   toolItemId?: string;
-  /** Kind is the tool call's kind, "" when unknown (a generic card is shown). */
+  /** Kind is the tool call's kind, "plan" for a plan to carry out, "" when unknown (a generic card is shown). */
   kind?: string;
   command?: string;
   edits?: FileEdit[];
@@ -950,6 +1811,106 @@ export interface ApprovalOption {
   name: string;
   /** Kind: allow_once, allow_always, reject_once, reject_always; other values are shown as they are. */
   kind: string;
+}
+
+/**
+ * Question is something the agent asks that is no permission: it holds one or
+ * more parts, each with options to choose from, free text, or both. Its states
+ * are those of an approval; approved means answered.
+ */
+export interface Question {
+  state: ApprovalState;
+  title: string;
+  /** ToolItemID is the timeline item of the tool call that asks, where there is one. */
+  toolItemId?: string;
+  parts: QuestionPart[];
+  /** Answers are the parts' answers once it is answered, by part id. */
+  answers?: QuestionAnswerPart[];
+}
+
+/** QuestionPart is one thing a question asks. */
+export interface QuestionPart {
+  id: string;
+  header?: string;
+  text: string;
+  options?: QuestionOption[];
+  /**
+   * Multiple allows more than one option, FreeText an answer in words, Secret hides what is
+   * typed, Optional lets it be left out.
+   */
+  multiple?: boolean;
+  freeText?: boolean;
+  secret?: boolean;
+  optional?: boolean;
+  /** Format of the words: number, integer, or "" for any text. */
+  format?: string;
+  /** URL is a page the agent asks to be opened first. */
+  url?: string;
+}
+
+/** QuestionOption is one answer a part offers. */
+export interface QuestionOption {
+  id: string;
+  label: string;
+  description?: string;
+}
+
+/** QuestionAnswerPart is what a person answered to one part: options, words, or both. */
+export interface QuestionAnswerPart {
+  partId: string;
+  optionIds?: string[];
+  text?: string;
+}
+
+/** Attachment is a file that goes with a prompt; today an image. */
+export interface Attachment {
+  id: string;
+  name: string;
+  mime: string;
+  bytes: number;
+}
+
+/**
+ * AgentOptions are what an agent can do and be told, as it reports itself.
+ * What an agent lacks is absent.
+ */
+export interface AgentOptions {
+  agentId: string;
+  version?: string;
+  models?: AgentModel[];
+  /** Efforts are those of agents that have them for every model alike; a model's own come first. */
+  efforts?: string[];
+  defaultEffort?: string;
+  /** DefaultModel is the one it takes unasked. */
+  defaultModel?: string;
+  commands?: AgentCommand[];
+  /**
+   * Plan: it has a plan mode. Images: prompts may carry images. Steer: a message can
+   * reach a running turn. Sessions: sessions it keeps on disk can be continued.
+   */
+  plan?: boolean;
+  images?: boolean;
+  steer?: boolean;
+  sessions?: boolean;
+}
+
+/** AgentModel is a model an agent offers. */
+export interface AgentModel {
+  id: string;
+  name: string;
+  description?: string;
+  /** Efforts are the reasoning efforts it takes, from least to most. */
+  efforts?: string[];
+  defaultEffort?: string;
+}
+
+/** AgentCommand is a slash command of an agent. */
+export interface AgentCommand {
+  /** without the slash */
+  name: string;
+  description?: string;
+  /** Hint describes the input after the name, where it takes one. */
+  hint?: string;
 }
 
 /** Agent is one agent as detected in an environment. */
@@ -985,17 +1946,31 @@ export const MethodProjectRename = "project.rename";
 export const MethodProjectRemove = "project.remove";
 export const MethodFolderList = "folder.list";
 export const MethodAgentList = "agent.list";
+export const MethodAgentOptions = "agent.options";
 export const MethodThreadCreate = "thread.create";
 export const MethodThreadRename = "thread.rename";
 export const MethodThreadArchive = "thread.archive";
 export const MethodThreadDelete = "thread.delete";
 export const MethodThreadUpdate = "thread.update";
+export const MethodThreadPin = "thread.pin";
+export const MethodThreadSeen = "thread.seen";
+export const MethodThreadHistory = "thread.history";
+export const MethodItemOutput = "item.output";
 export const MethodTurnStart = "turn.start";
 export const MethodTurnUnqueue = "turn.unqueue";
+export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
+export const MethodQuestionAnswer = "question.answer";
+export const MethodAttachmentURL = "attachment.url";
 export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
+export const MethodDiffThread = "diff.thread";
+export const MethodDiffWorking = "diff.working";
+export const MethodDiffBetween = "diff.between";
+export const MethodRevertPreview = "revert.preview";
+export const MethodRevertApply = "revert.apply";
+export const MethodRevertUndo = "revert.undo";
 export const ProtocolVersion = 1;
 export const MethodEnvironments = "environment.list";
 export const MethodEnvironmentStart = "environment.start";
@@ -1015,6 +1990,34 @@ export const MethodOpeners = "desktop.openers";
 export const MethodOpenIn = "desktop.openIn";
 export const MethodLaunch = "desktop.launch";
 export const MethodActivate = "desktop.activate";
+export const MethodFileFind = "file.find";
+export const MethodFileList = "file.list";
+export const MethodFileRead = "file.read";
+export const MethodFileSearch = "file.search";
+export const PathFileBytes = "/api/file";
+export const MethodGitStatus = "git.status";
+export const MethodGitBranches = "git.branches";
+export const MethodGitSwitch = "git.switch";
+export const MethodGitBranchCreate = "git.branch.create";
+export const MethodGitStage = "git.stage";
+export const MethodGitUnstage = "git.unstage";
+export const MethodGitCommit = "git.commit";
+export const MethodGitMessage = "git.message";
+export const MethodGitPush = "git.push";
+export const MethodGitPull = "git.pull";
+export const MethodGitFetch = "git.fetch";
+export const MethodGitClone = "git.clone";
+export const MethodGitPullRequest = "git.pullRequest";
+export const MethodGitPullRequestOpen = "git.pullRequest.open";
+export const MethodWorktreeList = "worktree.list";
+export const MethodWorktreeCreate = "worktree.create";
+export const MethodWorktreeRemove = "worktree.remove";
+export const MethodWorktreeScript = "worktree.script";
+export const MethodJobCancel = "job.cancel";
+export const TopicGit = "git:";
+export const TopicJob = "job:";
+export const MethodSettingsGet = "settings.get";
+export const MethodSettingsSet = "settings.set";
 export const FrameHello = "hello";
 export const FrameCall = "call";
 export const FrameSubscribe = "subscribe";

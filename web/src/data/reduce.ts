@@ -1,7 +1,8 @@
 // Pure reducers: a snapshot, events in order and live deltas give the state
 // the page draws. States are replaced, never changed, so that only what has
 // changed is drawn again.
-import type { Delta, Event, Item, Project, ServerFrame, Thread, ThreadSnapshot, Turn } from "../api/types.gen";
+import type { Delta, Event, Item, Project, ServerFrame, Thread, Turn } from "../api/types.gen";
+import { type Island, before, fromSnapshot, wantedItem, wantedTurn } from "./history";
 
 export interface ShellState {
   projects: Project[];
@@ -40,21 +41,21 @@ export interface ThreadState {
   items: Item[];
   seq: number | undefined;
   removed: boolean;
+  /** Every item from this ordinal on is here; earlier says that there are older ones. */
+  from: number;
+  earlier: boolean;
+  island: Island | undefined;
 }
 
-export const emptyThread: ThreadState = { thread: undefined, turns: [], items: [], seq: undefined, removed: false };
+export const emptyThread: ThreadState = { thread: undefined, turns: [], items: [], seq: undefined, removed: false, from: 0, earlier: false, island: undefined };
 
 /** reduceThread applies one frame of a thread's topic; "again" means that a delta was missed. */
 export function reduceThread(s: ThreadState, f: ServerFrame): ThreadState | "again" {
-  if (f.type === "snapshot" && f.thread) return fromSnapshot(f.thread, f.seq ?? 0);
+  if (f.type === "snapshot" && f.thread) return fromSnapshot(s, f.thread, f.seq ?? 0);
   if (f.type === "synchronized") return { ...s, seq: later(s.seq, f.seq) };
   if (f.type === "event" && f.event) return reduceThreadEvent(s, f.event, later(s.seq, f.seq ?? f.event.seq));
   if (f.type === "delta" && f.delta) return reduceDelta(s, f.delta);
   return s;
-}
-
-function fromSnapshot(t: ThreadSnapshot, seq: number): ThreadState {
-  return { thread: t.thread, turns: ordered(t.turns ?? []), items: ordered(t.items ?? []), seq, removed: false };
 }
 
 function reduceThreadEvent(s: ThreadState, e: Event, seq: number | undefined): ThreadState {
@@ -63,14 +64,20 @@ function reduceThreadEvent(s: ThreadState, e: Event, seq: number | undefined): T
       return e.thread ? { ...s, seq, thread: e.thread } : s;
     case "thread.removed":
       return { ...s, seq, removed: true };
-    case "turn.upserted":
-      return e.turn ? { ...s, seq, turns: upsertOrdered(s.turns, e.turn) } : s;
+    case "turn.upserted": {
+      const t = e.turn;
+      if (!t) return s;
+      return { ...s, seq, turns: wantedTurn(s, t) ? upsertOrdered(s.turns, t) : s.turns, island: s.island && { ...s.island, turns: replaced(s.island.turns, t) } };
+    }
     case "turn.removed":
       return { ...s, seq, turns: without(s.turns, e.removedId), items: s.items.filter((i) => i.turnId !== e.removedId) };
-    case "item.upserted":
-      return e.item ? { ...s, seq, items: upsertOrdered(s.items, e.item) } : s;
+    case "item.upserted": {
+      const i = e.item;
+      if (!i) return s;
+      return { ...s, seq, items: wantedItem(s, i) ? upsertOrdered(s.items, i) : s.items, island: s.island && { ...s.island, items: replaced(s.island.items, i) } };
+    }
     case "item.removed":
-      return { ...s, seq, items: without(s.items, e.removedId) };
+      return { ...s, seq, items: without(s.items, e.removedId), island: s.island && { ...s.island, items: without(s.island.items, e.removedId) } };
     default:
       return { ...s, seq };
   }
@@ -137,12 +144,8 @@ interface Ordered extends Identified {
   ordinal: number;
 }
 
-function before(a: Ordered, b: Ordered): number {
-  return a.ordinal - b.ordinal || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
-
-function ordered<T extends Ordered>(list: T[]): T[] {
-  return list.slice().sort(before);
+function replaced<T extends Identified>(list: T[], v: T): T[] {
+  return indexOf(list, v.id) < 0 ? list : upsert(list, v);
 }
 
 function upsertOrdered<T extends Ordered>(list: T[], v: T): T[] {

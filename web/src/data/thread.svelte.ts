@@ -1,10 +1,12 @@
 // An open thread: its topic, reduced, and prompts that were sent but are not
 // in the log yet.
-import type { ApprovalAnswer, Error as ApiError, Item, PermissionMode, Thread, Turn, TurnDiff } from "../api/types.gen";
-import { MethodApprovalAnswer, MethodDiffTurn, MethodThreadUpdate, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
+import type { ApprovalAnswer, Error as ApiError, Item, ItemOutputPart, PermissionMode, Thread, ThreadHistory, ThreadPart, Turn, TurnDiff } from "../api/types.gen";
+import { MethodApprovalAnswer, MethodDiffTurn, MethodItemOutput, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
 import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
+import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
 import { type ThreadState, emptyThread, reduceThread } from "./reduce";
+import { askingOf } from "./words";
 
 export interface PendingPrompt {
   commandId: string;
@@ -14,16 +16,27 @@ export interface PendingPrompt {
   before: ReadonlySet<string>;
 }
 
+/** A reader at the end of a long thread keeps trimTo items once there are more than trimAbove. */
+const trimAbove = 3000;
+const trimTo = 600;
+
 export class ThreadStore {
   state = $state.raw<ThreadState>(emptyThread);
   synchronized = $state(false);
   error = $state.raw<ApiError | undefined>(undefined);
   private sent = $state.raw<PendingPrompt[]>([]);
   private leave: (() => void) | undefined;
+  /** What of the history is being loaded. */
+  loading = $state<"earlier" | "later" | "around" | undefined>(undefined);
+  /** What the timeline draws: the newest part, or a place far from it. */
+  view = $derived(shown(this.state));
 
   turns = $derived(this.state.turns.filter((t) => t.state !== "queued"));
   running = $derived(this.state.turns.find((t) => t.state === "running" || t.state === "waiting"));
   approvals = $derived(this.state.items.filter((i) => i.kind === "approval" && i.approval?.state === "pending"));
+  /** What waits for a person: approvals and questions, the oldest first. */
+  waiting = $derived(this.state.items.filter((i) => askingOf(i) !== ""));
+  asking = $derived(askingOf(this.waiting[0]));
   prompts = $derived(new Map(this.state.items.filter((i) => i.kind === "user_message").map((i) => [i.turnId, i])));
   queued = $derived(this.state.turns.filter((t) => t.state === "queued").map((turn) => ({ turn, text: this.prompts.get(turn.id)?.text ?? "" })));
   /** Sent prompts whose turn is not in the log yet: shown at once. */
@@ -76,6 +89,64 @@ export class ThreadStore {
       this.sent = this.sent.filter((x) => x !== p);
       throw e;
     }
+  }
+
+  private async load(what: "earlier" | "later" | "around", part: Omit<ThreadHistory, "threadId">, take: (p: ThreadPart) => void): Promise<void> {
+    if (this.loading) return;
+    this.loading = what;
+    try {
+      take(await this.env.call<ThreadPart>(MethodThreadHistory, { threadId: this.id, ...part }));
+    } finally {
+      this.loading = undefined;
+    }
+  }
+
+  /** loadEarlier puts another part in front of what is shown; nothing happens where there is none or one is being loaded. */
+  async loadEarlier(limit?: number): Promise<void> {
+    if (!this.view.earlier) return;
+    const island = this.state.island !== undefined;
+    const at = island ? this.state.island?.items[0]?.ordinal : this.state.from;
+    if (at === undefined) return;
+    await this.load("earlier", { before: at, limit }, (p) => (this.state = island ? withIslandEarlier(this.state, at, p) : withEarlier(this.state, at, p)));
+  }
+
+  /** loadLater goes on from a place far away towards the newest items. */
+  async loadLater(limit?: number): Promise<void> {
+    const at = this.state.island?.items.at(-1)?.ordinal;
+    if (at === undefined) return;
+    await this.load("later", { after: at, limit }, (p) => (this.state = withIslandLater(this.state, at, p)));
+  }
+
+  /** loadAround makes an item visible, wherever it is; rejects with not_found when it is gone. */
+  async loadAround(itemId: string): Promise<void> {
+    if (this.view.items.some((i) => i.id === itemId)) return;
+    if (this.state.items.some((i) => i.id === itemId && i.ordinal >= this.state.from)) return this.toLatest();
+    await this.load("around", { around: itemId }, (p) => (this.state = withIsland(this.state, p)));
+  }
+
+  /** toLatest goes back from a place far away to the newest items. */
+  toLatest(): void {
+    if (this.state.island) this.state = { ...this.state, island: undefined };
+  }
+
+  /** trim lets go of old items of a long thread; call it while the reader is at the end. */
+  trim(): void {
+    if (!this.state.island && this.state.items.length > trimAbove) this.state = trimmed(this.state, trimTo);
+  }
+
+  /** seen tells that a person has seen the thread as it is. */
+  async seen(): Promise<void> {
+    if (this.state.thread?.unread) await this.env.call(MethodThreadSeen, { threadId: this.id });
+  }
+
+  /** output reads a part of a tool call's whole output. */
+  output(itemId: string, offset = 0, limit?: number): Promise<ItemOutputPart> {
+    return this.env.call(MethodItemOutput, { itemId, offset, limit });
+  }
+
+  /** edit changes the text of a queued turn. */
+  edit(turnId: string, text: string): Promise<Item> {
+    return this.env.call(MethodTurnEdit, { turnId, text }, { commandId: newCommandId() });
   }
 
   stop(): Promise<Thread> {

@@ -1,6 +1,7 @@
-//go:build linux
-
-package script
+// Package page is a small client that does what the page does: it signs in with
+// the code and uses HTTP for calls and WebSockets for what changes. Stories of the
+// whole product drive it by words; the product never imports it.
+package page
 
 import (
 	"bytes"
@@ -14,17 +15,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coder/websocket"
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"catamaran/internal/api"
 	"catamaran/internal/hostpath"
+	"github.com/coder/websocket"
 )
 
-// page is a small client that does what the page does: it signs in with the
-// code and uses HTTP for calls and WebSockets for what changes.
-type page struct {
-	base, token string
+// Page is one page, signed in or not.
+type Page struct {
+	Base  string // address of the gateway, without a slash at the end
+	Token string // after signin; stories look for it where it must not be
 	// threads is the thread in hand in each environment.
 	threads map[string]string
 	project map[string]string
@@ -34,33 +33,17 @@ type page struct {
 	change chan error
 }
 
-const pageUsage = `usage: page signin | ready ENV | restarted ENV | state ENV STATE | projects ENV | add ENV PATH | thread ENV [AGENT] | threads ENV |
+// Usage lists the words of Do.
+const Usage = `usage: page signin | ready ENV | restarted ENV | state ENV STATE | projects ENV | add ENV PATH | thread ENV [AGENT] | threads ENV |
 	prompt ENV TEXT | until ENV STATE | output ENV TEXT | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | environments`
 
-func (s *story) page(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) == 0 {
-		ts.Fatalf(pageUsage)
-	}
-	if args[0] == "signin" && len(args) == 1 {
-		args = append(args, s.launch.URL)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	began := time.Now()
-	err := s.client.do(ctx, ts.Stdout(), args[0], append(args[1:], "", ""), ts.MkAbs)
-	ts.Logf("page %s: %v", args[0], time.Since(began).Round(time.Millisecond))
-	if err == nil && neg {
-		ts.Fatalf("page %s worked", args[0])
-	}
-	if err != nil && !neg {
-		ts.Fatalf("page %s: %v", args[0], err)
-	}
-	if err != nil {
-		fmt.Fprintln(ts.Stderr(), err)
-	}
-}
+// patience bounds a mode change that goes on beside the story.
+const patience = 60 * time.Second
 
-func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, abs func(string) string) error {
+// Do does what a word of a story says; a has the words after it. Paths that are
+// not Windows' go through abs.
+func (p *Page) Do(ctx context.Context, out io.Writer, verb string, a []string, abs func(string) string) error {
+	a = append(slices.Clone(a), "", "")
 	env := a[0]
 	if p.threads == nil {
 		p.threads, p.project, p.pids = map[string]string{}, map[string]string{}, map[string]int{}
@@ -76,27 +59,27 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 		return p.await(ctx, env, api.EnvironmentState(a[1]), 0)
 	case "environments":
 		var now api.Environments
-		if err := p.call(ctx, "", api.MethodEnvironments, api.Empty{}, &now); err != nil {
+		if err := p.Call(ctx, "", api.MethodEnvironments, api.Empty{}, &now); err != nil {
 			return err
 		}
 		return show(out, now)
 	case "mode":
 		var c api.ModeChange
-		if err := p.call(ctx, "", api.MethodModeChange, api.ModeConfig{Mode: api.Mode(a[0]), Distro: a[1]}, &c); err != nil {
+		if err := p.Call(ctx, "", api.MethodModeChange, api.ModeConfig{Mode: api.Mode(a[0]), Distro: a[1]}, &c); err != nil {
 			return err
 		}
 		return show(out, c)
 	case "mode-start":
 		p.change = make(chan error, 1)
 		to := api.ModeConfig{Mode: api.Mode(a[0]), Distro: a[1]}
-		go func(p page) {
+		go func(p Page) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			p.change <- p.call(ctx, "", api.MethodModeChange, to, nil)
+			p.change <- p.Call(ctx, "", api.MethodModeChange, to, nil)
 		}(*p)
 		return nil
 	case "mode-cancel":
-		return p.call(ctx, "", api.MethodModeCancel, api.Empty{}, nil)
+		return p.Call(ctx, "", api.MethodModeCancel, api.Empty{}, nil)
 	case "mode-wait":
 		return <-p.change
 	case "add":
@@ -104,7 +87,7 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 		if !hostpath.LooksWindows(a[1]) {
 			a[1] = abs(a[1])
 		}
-		if err := p.call(ctx, env, api.MethodProjectAdd, api.ProjectAdd{Path: a[1]}, &pr); err != nil {
+		if err := p.Call(ctx, env, api.MethodProjectAdd, api.ProjectAdd{Path: a[1]}, &pr); err != nil {
 			return err
 		}
 		p.project[env] = pr.ID
@@ -115,7 +98,7 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 			agent = "demo"
 		}
 		var th api.Thread
-		if err := p.call(ctx, env, api.MethodThreadCreate, api.ThreadCreate{ProjectID: p.project[env], AgentID: agent}, &th); err != nil {
+		if err := p.Call(ctx, env, api.MethodThreadCreate, api.ThreadCreate{ProjectID: p.project[env], AgentID: agent}, &th); err != nil {
 			return err
 		}
 		p.threads[env] = th.ID
@@ -131,9 +114,9 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 			return true, show(out, f.Shell.Threads)
 		})
 	case "prompt":
-		return p.call(ctx, env, api.MethodTurnStart, api.TurnStart{ThreadID: p.threads[env], Text: a[1]}, nil)
+		return p.Call(ctx, env, api.MethodTurnStart, api.TurnStart{ThreadID: p.threads[env], Text: a[1]}, nil)
 	case "stop":
-		return p.call(ctx, env, api.MethodTurnStop, api.ThreadRef{ThreadID: p.threads[env]}, nil)
+		return p.Call(ctx, env, api.MethodTurnStop, api.ThreadRef{ThreadID: p.threads[env]}, nil)
 	case "until":
 		return p.until(ctx, env, api.TurnState(a[1]))
 	case "output":
@@ -155,7 +138,7 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 			return fmt.Errorf("no turn yet")
 		}
 		var d api.TurnDiff
-		if err := p.call(ctx, env, api.MethodDiffTurn, api.TurnRef{TurnID: th.Turns[len(th.Turns)-1].ID}, &d); err != nil {
+		if err := p.Call(ctx, env, api.MethodDiffTurn, api.TurnRef{TurnID: th.Turns[len(th.Turns)-1].ID}, &d); err != nil {
 			return err
 		}
 		for _, f := range d.Files {
@@ -163,7 +146,7 @@ func (p *page) do(ctx context.Context, out io.Writer, verb string, a []string, a
 		}
 		return nil
 	}
-	return fmt.Errorf("%s", pageUsage)
+	return fmt.Errorf("%s", Usage)
 }
 
 func show(w io.Writer, v any) error {
@@ -176,7 +159,7 @@ func show(w io.Writer, v any) error {
 }
 
 // signIn redeems the code of an address; without one, of the launch line's.
-func (p *page) signIn(ctx context.Context, address string) error {
+func (p *Page) signIn(ctx context.Context, address string) error {
 	var s api.Session
 	_, code, ok := strings.Cut(address, "#code=")
 	if !ok {
@@ -185,7 +168,7 @@ func (p *page) signIn(ctx context.Context, address string) error {
 	if err := p.post(ctx, "/api/session", api.LaunchExchange{Code: code}, &s); err != nil {
 		return err
 	}
-	p.token = s.Token
+	p.Token = s.Token
 	return nil
 }
 
@@ -196,23 +179,24 @@ func route(env string) string {
 	return "/e/" + url.PathEscape(env)
 }
 
-func (p *page) call(ctx context.Context, env, method string, req, res any) error {
+// Call makes one call of an environment's backend, of the desktop when env is empty.
+func (p *Page) Call(ctx context.Context, env, method string, req, res any) error {
 	return p.post(ctx, route(env)+"/api/call/"+method, req, res)
 }
 
-func (p *page) post(ctx context.Context, path string, req, res any) error {
+func (p *Page) post(ctx context.Context, path string, req, res any) error {
 	b, err := json.Marshal(req)
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+path, bytes.NewReader(b))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.Base+path, bytes.NewReader(b))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Origin", p.base)
-	if p.token != "" {
-		r.Header.Set("Authorization", "Bearer "+p.token)
+	r.Header.Set("Origin", p.Base)
+	if p.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+p.Token)
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -233,14 +217,14 @@ func (p *page) post(ctx context.Context, path string, req, res any) error {
 }
 
 // follow subscribes to a topic and hands on frames until fn is done.
-func (p *page) follow(ctx context.Context, env, topic string, fn func(api.ServerFrame) (bool, error)) error {
-	c, _, err := websocket.Dial(ctx, p.base+route(env)+"/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {p.base}}})
+func (p *Page) follow(ctx context.Context, env, topic string, fn func(api.ServerFrame) (bool, error)) error {
+	c, _, err := websocket.Dial(ctx, p.Base+route(env)+"/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {p.Base}}})
 	if err != nil {
 		return err
 	}
 	defer c.CloseNow()
 	c.SetReadLimit(16 << 20)
-	for _, f := range []api.ClientFrame{{Type: api.FrameHello, Token: p.token}, {Type: api.FrameSubscribe, ID: "1", Topic: topic}} {
+	for _, f := range []api.ClientFrame{{Type: api.FrameHello, Token: p.Token}, {Type: api.FrameSubscribe, ID: "1", Topic: topic}} {
 		b, err := json.Marshal(f)
 		if err != nil {
 			return err
@@ -268,7 +252,7 @@ func (p *page) follow(ctx context.Context, env, topic string, fn func(api.Server
 }
 
 // await waits for an environment's state, by another process than not.
-func (p *page) await(ctx context.Context, env string, want api.EnvironmentState, not int) error {
+func (p *Page) await(ctx context.Context, env string, want api.EnvironmentState, not int) error {
 	last := "no state"
 	err := p.follow(ctx, "", api.TopicEnvironments, func(f api.ServerFrame) (bool, error) {
 		if f.Environments == nil {
@@ -295,7 +279,7 @@ func (p *page) await(ctx context.Context, env string, want api.EnvironmentState,
 }
 
 // watch keeps a thread up to date by its stream and asks fn after each change.
-func (p *page) watch(ctx context.Context, env string, fn func(api.ThreadSnapshot) (bool, error)) error {
+func (p *Page) watch(ctx context.Context, env string, fn func(api.ThreadSnapshot) (bool, error)) error {
 	var th api.ThreadSnapshot
 	return p.follow(ctx, env, api.TopicThread+p.threads[env], func(f api.ServerFrame) (bool, error) {
 		switch {
@@ -354,7 +338,7 @@ func grow(th *api.ThreadSnapshot, d api.Delta) {
 }
 
 // output waits until a tool call has written a text.
-func (p *page) output(ctx context.Context, env, text string) error {
+func (p *Page) output(ctx context.Context, env, text string) error {
 	return p.watch(ctx, env, func(th api.ThreadSnapshot) (bool, error) {
 		if n := len(th.Turns); n > 0 && th.Turns[n-1].State.Final() {
 			return false, fmt.Errorf("the turn ended as %s", th.Turns[n-1].State)
@@ -363,14 +347,14 @@ func (p *page) output(ctx context.Context, env, text string) error {
 	})
 }
 
-func (p *page) thread(ctx context.Context, env string) (api.ThreadSnapshot, error) {
+func (p *Page) thread(ctx context.Context, env string) (api.ThreadSnapshot, error) {
 	var got api.ThreadSnapshot
 	err := p.watch(ctx, env, func(th api.ThreadSnapshot) (bool, error) { got = th; return true, nil })
 	return got, err
 }
 
 // until waits until the newest turn is in a state.
-func (p *page) until(ctx context.Context, env string, want api.TurnState) error {
+func (p *Page) until(ctx context.Context, env string, want api.TurnState) error {
 	last := "no turn"
 	err := p.watch(ctx, env, func(th api.ThreadSnapshot) (bool, error) {
 		if len(th.Turns) == 0 {
@@ -391,7 +375,7 @@ func (p *page) until(ctx context.Context, env string, want api.TurnState) error 
 }
 
 // approve answers the next pending approval with the option of a kind.
-func (p *page) approve(ctx context.Context, env, kind string) error {
+func (p *Page) approve(ctx context.Context, env, kind string) error {
 	if kind == "" {
 		kind = "allow_once"
 	}
@@ -415,7 +399,7 @@ func (p *page) approve(ctx context.Context, env, kind string) error {
 	if i < 0 {
 		return fmt.Errorf("no option %s in %+v", kind, item.Approval.Options)
 	}
-	return p.call(ctx, env, api.MethodApprovalAnswer,
+	return p.Call(ctx, env, api.MethodApprovalAnswer,
 		api.ApprovalAnswer{ThreadID: p.threads[env], ItemID: item.ID, OptionID: item.Approval.Options[i].ID}, nil)
 }
 
