@@ -538,6 +538,11 @@ export interface Opener {
 /** Openers is what a folder of the environment can be opened in. */
 export interface Openers {
   openers: Opener[];
+  /**
+   * Native says that the page is shown by a native window: it has a folder dialog,
+   * and addresses that leave the page go through desktop.openURL.
+   */
+  native?: boolean;
 }
 
 /** OpenIn shows a folder in a program of the desktop's system. */
@@ -1937,6 +1942,69 @@ export interface Agent {
   error?: Error;
 }
 
+/** WindowOrder is a line to the window program. */
+export interface WindowOrder {
+  /** Op: start (first and once), focus, show (another address), pick (answered by a report picked). */
+  op: string;
+  /** start, show */
+  url?: string;
+  /** Place is where the window was last time (start). */
+  place?: WindowPlace;
+  /** Data is a folder for what the web view keeps (start). */
+  data?: string;
+  /** Dark asks for a dark frame and background before the page is there (start). */
+  dark?: boolean;
+  /** ID, Title and Dir belong to pick; Dir is the start folder, "" for the system's choice. */
+  id?: number;
+  title?: string;
+  dir?: string;
+}
+
+/** WindowReport is a line from the window program. */
+export interface WindowReport {
+  /** Op: ready (the window is there), place, picked, focus (the window got or lost it). */
+  op: string;
+  place?: WindowPlace;
+  id?: number;
+  /** Path is what was picked, "" when the person cancelled. */
+  path?: string;
+  error?: string;
+  focused?: boolean;
+}
+
+/**
+ * WindowPlace is where a window is, in the system's own units (pixels that the
+ * display scale has been taken out of).
+ */
+export interface WindowPlace {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  maximised?: boolean;
+}
+
+/** PickFolder asks for the native folder dialog, for a project of an environment. */
+export interface PickFolder {
+  environment: string;
+  /** Typed is what the person has so far, to start from: "", "~", "~/x", a path of the environment, or a Windows path. */
+  typed?: string;
+}
+
+/**
+ * PickedFolder is the environment that owns the folder and the path as that
+ * environment sees it; both are "" when the person cancelled.
+ */
+export interface PickedFolder {
+  environment: string;
+  path: string;
+}
+
+/** OpenURL asks for an address of the web or of mail in the system's own program. */
+export interface OpenURL {
+  url: string;
+}
+
 export const MethodDescriptor = "descriptor.get";
 export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
@@ -2052,3 +2120,12 @@ export const TerminalOutput = 1;
 export const TerminalTyped = 2;
 export const TerminalAck = 3;
 export const TerminalTaken = 4;
+export const WindowStart = "start";
+export const WindowFocus = "focus";
+export const WindowShow = "show";
+export const WindowPick = "pick";
+export const WindowReady = "ready";
+export const WindowMoved = "place";
+export const WindowPicked = "picked";
+export const MethodPickFolder = "desktop.pickFolder";
+export const MethodOpenURL = "desktop.openURL";
