@@ -271,7 +271,9 @@ func TestExitIsTold(t *testing.T) {
 	if _, err := b.m.Restart(t.Context(), api.TerminalRef{TerminalID: info.ID}); err != nil {
 		t.Fatal(err)
 	}
-	w.state("another exit", func(i api.Terminal) bool { return i.State == api.TerminalExited && strings.Count(string(w.text), "bye") == 2 })
+	w.state("another exit", func(i api.Terminal) bool {
+		return i.State == api.TerminalExited && strings.Count(string(w.text), "bye") == 2
+	})
 }
 
 func TestFocusedViewerOwnsTheSize(t *testing.T) {
@@ -313,7 +315,9 @@ func TestInputIsHeldBackNotLost(t *testing.T) {
 	b := newBed(t, "", "sink")
 	info := b.open()
 	w := b.attach(info.ID, nil, nil)
-	w.until("pid", func() bool { return pidLine.Match(w.text) && strings.HasSuffix(string(w.text), "\r\n") || strings.HasSuffix(string(w.text), "\n") })
+	w.until("pid", func() bool {
+		return pidLine.Match(w.text) && strings.HasSuffix(string(w.text), "\r\n") || strings.HasSuffix(string(w.text), "\n")
+	})
 	pid, _ := strconv.Atoi(pidLine.FindStringSubmatch(string(w.text))[2])
 	const total = 1_000_000
 	chunk := strings.Repeat("x", 16<<10)
@@ -350,7 +354,9 @@ func TestTitleAndBusy(t *testing.T) {
 	info := b.open()
 	w := b.attach(info.ID, nil, nil)
 	w.types("printf '\\033]0;a ti\\033]2;tle\\a'; cat\r")
-	w.state("busy", func(i api.Terminal) bool { return i.Busy && i.Title == "tle" && (i.Foreground == "cat" || runtime.GOOS != "linux") })
+	w.state("busy", func(i api.Terminal) bool {
+		return i.Busy && i.Title == "tle" && (i.Foreground == "cat" || runtime.GOOS != "linux")
+	})
 	w.types("\x03")
 	w.state("idle", func(i api.Terminal) bool { return !i.Busy && i.Foreground == "" })
 	// The watchers of the list heard it too, and a name is a name.
