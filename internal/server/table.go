@@ -52,6 +52,7 @@ var table = []route{
 	command(api.MethodTurnEdit, "Changes the text of a queued turn.", (*engine.Engine).EditTurn),
 	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
 	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
+	query(api.MethodSearch, "Looks for words in titles and messages.", (*engine.Engine).Search),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 
