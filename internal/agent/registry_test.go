@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 type noDriver struct{}
 
 func (noDriver) Open(context.Context, OpenOptions) (Session, error) { return nil, nil }
+func (noDriver) Options(context.Context, OpenOptions) (api.AgentOptions, error) {
+	return api.AgentOptions{}, nil
+}
 
 func program(t *testing.T, dir, name, script string) string {
 	t.Helper()

@@ -17,6 +17,7 @@ const (
 	MethodProjectRemove  = "project.remove"  // ProjectRef -> Empty
 	MethodFolderList     = "folder.list"     // FolderList -> Folder
 	MethodAgentList      = "agent.list"      // AgentList -> Agents
+	MethodAgentOptions   = "agent.options"   // AgentOptionsGet -> AgentOptions
 	MethodThreadCreate   = "thread.create"   // ThreadCreate -> Thread
 	MethodThreadRename   = "thread.rename"   // ThreadRename -> Thread
 	MethodThreadArchive  = "thread.archive"  // ThreadArchive -> Thread
@@ -32,6 +33,8 @@ const (
 	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
 	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
 	MethodSearch         = "search.query"    // Search -> SearchHits
+	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
+	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
 	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
 	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
@@ -163,6 +166,19 @@ type QuestionAnswer struct {
 	ItemID   string               `json:"itemId"`
 	Answers  []QuestionAnswerPart `json:"answers,omitempty"`
 	Cancel   bool                 `json:"cancel,omitempty"`
+}
+
+// AttachmentRef names an uploaded file: of a thread's message, or, without ThreadID, one not sent yet.
+type AttachmentRef struct {
+	ID       string `json:"id"`
+	ThreadID string `json:"threadId,omitempty"`
+}
+
+// AttachmentURL is an address below the environment's own (/e/<environment>), which anybody who
+// knows it can read until it expires.
+type AttachmentURL struct {
+	URL       string `json:"url"`
+	ExpiresAt int64  `json:"expiresAt"`
 }
 
 // ThreadHistory asks for a part of a thread's timeline: the items before the

@@ -33,6 +33,8 @@ type Thread struct {
 	Permission PermissionMode `json:"permission"`
 	// State is the state of the newest turn that is not queued; empty before the first one.
 	State TurnState `json:"state,omitempty"`
+	// Asking is what a waiting turn wants first: approval, question or plan; "" when nothing.
+	Asking string `json:"asking,omitempty"`
 	// Stopping is true between a stop request and the turn's end.
 	Stopping bool `json:"stopping,omitempty"`
 	// Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice.
@@ -167,9 +169,10 @@ type Item struct {
 	Live      bool  `json:"live,omitempty"`
 	CreatedAt int64 `json:"createdAt"`
 	UpdatedAt int64 `json:"updatedAt"`
-	// Text of messages (Markdown), reasoning and notices.
-	Text     string     `json:"text,omitempty"`
-	Tool     *ToolCall  `json:"tool,omitempty"`
+	// Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown).
+	Text string    `json:"text,omitempty"`
+	Tool *ToolCall `json:"tool,omitempty"`
+	// Plan is a plan of steps.
 	Plan     []PlanStep `json:"plan,omitempty"`
 	Approval *Approval  `json:"approval,omitempty"`
 	Question *Question  `json:"question,omitempty"`
@@ -247,7 +250,7 @@ type Approval struct {
 	Title string        `json:"title"`
 	// ToolItemID is the timeline item of the tool call it is about, where there is one.
 	ToolItemID string `json:"toolItemId,omitempty"`
-	// Kind is the tool call's kind, "" when unknown (a generic card is shown).
+	// Kind is the tool call's kind, "plan" for a plan to carry out, "" when unknown (a generic card is shown).
 	Kind     string           `json:"kind,omitempty"`
 	Command  string           `json:"command,omitempty"`
 	Edits    []FileEdit       `json:"edits,omitempty"`
@@ -267,9 +270,11 @@ type ApprovalOption struct {
 // more parts, each with options to choose from, free text, or both. Its states
 // are those of an approval; approved means answered.
 type Question struct {
-	State ApprovalState  `json:"state"`
-	Title string         `json:"title"`
-	Parts []QuestionPart `json:"parts"`
+	State ApprovalState `json:"state"`
+	Title string        `json:"title"`
+	// ToolItemID is the timeline item of the tool call that asks, where there is one.
+	ToolItemID string         `json:"toolItemId,omitempty"`
+	Parts      []QuestionPart `json:"parts"`
 	// Answers are the parts' answers once it is answered, by part id.
 	Answers []QuestionAnswerPart `json:"answers,omitempty"`
 }
@@ -280,10 +285,16 @@ type QuestionPart struct {
 	Header  string           `json:"header,omitempty"`
 	Text    string           `json:"text"`
 	Options []QuestionOption `json:"options,omitempty"`
-	// Multiple allows more than one option, FreeText an answer in words, Secret hides what is typed.
+	// Multiple allows more than one option, FreeText an answer in words, Secret hides what is
+	// typed, Optional lets it be left out.
 	Multiple bool `json:"multiple,omitempty"`
 	FreeText bool `json:"freeText,omitempty"`
 	Secret   bool `json:"secret,omitempty"`
+	Optional bool `json:"optional,omitempty"`
+	// Format of the words: number, integer, or "" for any text.
+	Format string `json:"format,omitempty"`
+	// URL is a page the agent asks to be opened first.
+	URL string `json:"url,omitempty"`
 }
 
 // QuestionOption is one answer a part offers.
@@ -312,7 +323,11 @@ type Attachment struct {
 // What an agent lacks is absent.
 type AgentOptions struct {
 	AgentID string       `json:"agentId"`
+	Version string       `json:"version,omitempty"`
 	Models  []AgentModel `json:"models,omitempty"`
+	// Efforts are those of agents that have them for every model alike; a model's own come first.
+	Efforts       []string `json:"efforts,omitempty"`
+	DefaultEffort string   `json:"defaultEffort,omitempty"`
 	// DefaultModel is the one it takes unasked.
 	DefaultModel string         `json:"defaultModel,omitempty"`
 	Commands     []AgentCommand `json:"commands,omitempty"`

@@ -230,17 +230,28 @@ func (a *actor) decideEvents(c thread.Command, trace string, receipt func([]api.
 
 func (a *actor) carryOut(d thread.Decision, c thread.Command, trace string) {
 	a.state = thread.Fold(a.state, d.Events)
-	if p, ok := c.(thread.Prompt); ok {
+	switch p := c.(type) {
+	case thread.Prompt:
 		a.traces[p.TurnID] = trace
+	case thread.Resend:
+		a.traces[p.Prompt.TurnID] = trace
 	}
 	for _, act := range d.Actions {
 		switch act.Kind {
 		case thread.Begin:
-			a.begin(act.Turn, act.Text)
+			input, err := a.input(act.Text, act.Attachments)
+			a.begin(act.Turn, input)
+			if err != nil {
+				a.warn("A file of this message is not there any more and was left out: " + err.Error())
+			}
 		case thread.Interrupt:
 			a.interrupt()
 		case thread.Answer:
 			a.answer(act.ItemID, act.Option)
+		case thread.Respond:
+			a.respond(act.ItemID, act.Answers)
+		case thread.Steer:
+			a.steer(act)
 		case thread.Reopen:
 			if a.run == nil {
 				a.closeSession("the agent or its permission changed")

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +49,10 @@ type line struct {
 	Resume  string       `json:"resume,omitempty"`
 	Resumed bool         `json:"resumed,omitempty"`
 	Event   *agent.Event `json:"event,omitempty"`
+
+	Images   []agent.Image            `json:"images,omitempty"`
+	Settings *agent.Settings          `json:"settings,omitempty"`
+	Answers  []api.QuestionAnswerPart `json:"answers,omitempty"`
 }
 
 // agentMain runs the steps of each prompt, separated by ";": see step.
@@ -73,6 +78,7 @@ func agentMain() {
 	for l := range in {
 		if l.Type == "prompt" {
 			reason := "end_turn"
+			last = l
 			for _, s := range strings.Split(l.Text, ";") {
 				verb, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
 				if r := step(out, in, verb, rest); r != "" {
@@ -84,6 +90,9 @@ func agentMain() {
 		}
 	}
 }
+
+// last is the newest prompt.
+var last line
 
 func step(out *json.Encoder, in chan line, verb, rest string) string {
 	event := func(e agent.Event) { out.Encode(line{Type: "event", Event: &e}) }
@@ -134,6 +143,40 @@ func step(out *json.Encoder, in chan line, verb, rest string) string {
 				return "cancelled"
 			}
 		}
+	case "question":
+		event(agent.Event{Kind: agent.KindQuestion, ID: "q", Question: &api.Question{Title: "Which?", Parts: []api.QuestionPart{
+			{ID: "a", Text: "A colour", Options: []api.QuestionOption{{ID: "r", Label: "Red"}, {ID: "b", Label: "Blue"}}},
+			{ID: "n", Text: "A number", FreeText: true, Format: "integer", Optional: true},
+			{ID: "s", Text: "A secret", FreeText: true, Secret: true, Optional: true},
+		}}})
+		for l := range in {
+			switch {
+			case l.Type == "reply" && l.ID == "q":
+				b, _ := json.Marshal(l.Answers)
+				event(agent.Event{Kind: agent.KindMessage, ID: "m", Append: "told " + string(b)})
+				return ""
+			case l.Type == "interrupt":
+				return "cancelled"
+			}
+		}
+	case "steered": // waits for a message
+		event(agent.Event{Kind: agent.KindMessage, ID: "m", Append: "waiting "})
+		for l := range in {
+			if l.Type == "steer" {
+				event(agent.Event{Kind: agent.KindMessage, ID: "m2", Append: "steered " + l.Text})
+				return ""
+			}
+		}
+	case "told":
+		b, _ := json.Marshal(last.Settings)
+		for _, img := range last.Images {
+			data, err := os.ReadFile(img.Path)
+			b = fmt.Appendf(b, " %s %s %d %v", img.Name, img.Mime, len(data), err)
+		}
+		event(agent.Event{Kind: agent.KindMessage, ID: "m", Append: string(b)})
+	case "carryout":
+		event(agent.Event{Kind: agent.KindPlan, Append: "1. Look"})
+		event(agent.Event{Kind: agent.KindMode, Planning: false})
 	case "withdraw":
 		event(agent.Event{Kind: agent.KindApproval, ID: "w", Approval: &api.Approval{Title: "Never mind"}})
 		event(agent.Event{Kind: agent.KindApprovalResolved, ID: "w"})
@@ -174,6 +217,7 @@ type processDriver struct {
 	mu     sync.Mutex
 	opened []agent.OpenOptions
 	procs  []*proc.Process
+	asked  atomic.Int64
 }
 
 func (d *processDriver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
@@ -186,11 +230,11 @@ func (d *processDriver) Open(ctx context.Context, o agent.OpenOptions) (agent.Se
 	d.opened = append(d.opened, o)
 	d.procs = append(d.procs, p)
 	d.mu.Unlock()
-	s := &processSession{p: p, done: make(chan struct{}), hello: make(chan line, 1), ends: make(chan string, 1)}
+	s := &processSession{p: p, model: o.Settings.Model, done: make(chan struct{}), hello: make(chan line, 1), ends: make(chan string, 1)}
 	go s.read(o.Sink)
 	select {
 	case h := <-s.hello:
-		s.info = agent.SessionInfo{Resume: h.Resume, Resumed: h.Resumed, PID: p.PID()}
+		s.info = agent.SessionInfo{Resume: h.Resume, Resumed: h.Resumed, PID: p.PID(), Steer: true}
 		return s, nil
 	case <-s.done:
 		return nil, s.Err()
@@ -203,6 +247,7 @@ func (d *processDriver) Open(ctx context.Context, o agent.OpenOptions) (agent.Se
 
 type processSession struct {
 	p     *proc.Process
+	model string
 	info  agent.SessionInfo
 	hello chan line
 	ends  chan string
@@ -237,8 +282,30 @@ func (s *processSession) write(l line) error {
 	return json.NewEncoder(s.p.Stdin()).Encode(l)
 }
 
-func (s *processSession) Prompt(ctx context.Context, text string) (agent.StopReason, error) {
-	if err := s.write(line{Type: "prompt", Text: text}); err != nil {
+// Takes: another model needs another process.
+func (s *processSession) Takes(settings agent.Settings) bool { return settings.Model == s.model }
+
+func (s *processSession) Steer(_ context.Context, in agent.Input) error {
+	if strings.Contains(in.Text, "too late") {
+		return &api.Error{Code: api.CodeConflict, Message: "No."}
+	}
+	return s.write(line{Type: "steer", Text: in.Text})
+}
+
+func (s *processSession) Reply(id string, answers []api.QuestionAnswerPart) error {
+	return s.write(line{Type: "reply", ID: id, Answers: answers})
+}
+
+func (d *processDriver) Options(context.Context, agent.OpenOptions) (api.AgentOptions, error) {
+	n := d.asked.Add(1)
+	if n == 3 {
+		return api.AgentOptions{}, &api.Error{Code: api.CodeAgentSignIn, Message: "Sign in."}
+	}
+	return api.AgentOptions{Models: []api.AgentModel{{ID: fmt.Sprintf("model-%d", n), Name: "Model"}}, Steer: true}, nil
+}
+
+func (s *processSession) Prompt(ctx context.Context, in agent.Input) (agent.StopReason, error) {
+	if err := s.write(line{Type: "prompt", Text: in.Text, Images: in.Images, Settings: &in.Settings}); err != nil {
 		return "", err
 	}
 	select {

@@ -29,19 +29,22 @@ type ack struct {
 }
 
 // talker is an agent inside the backend child: agents of its own would outlive the kill.
-type talker struct{ o agent.OpenOptions }
-
-func (talker) Open(_ context.Context, o agent.OpenOptions) (agent.Session, error) {
-	return &talker{o}, nil
+type talker struct {
+	plain
+	o agent.OpenOptions
 }
 
-func (s *talker) Prompt(ctx context.Context, text string) (agent.StopReason, error) {
+func (talker) Open(_ context.Context, o agent.OpenOptions) (agent.Session, error) {
+	return &talker{o: o}, nil
+}
+
+func (s *talker) Prompt(ctx context.Context, in agent.Input) (agent.StopReason, error) {
 	for i := range 40 {
 		if ctx.Err() != nil {
 			return agent.StopCancelled, nil
 		}
 		id := fmt.Sprint(i / 5)
-		s.o.Sink(agent.Event{Kind: agent.KindMessage, ID: id, Append: fmt.Sprintf("%s, piece %d. ", text, i)})
+		s.o.Sink(agent.Event{Kind: agent.KindMessage, ID: id, Append: fmt.Sprintf("%s, piece %d. ", in.Text, i)})
 		if i%5 == 4 {
 			s.o.Sink(agent.Event{Kind: agent.KindTool, ID: id, Tool: &agent.ToolUpdate{Title: "tool", Status: api.ToolRunning}, Append: "output"})
 			s.o.Sink(agent.Event{Kind: agent.KindTool, ID: id, Tool: &agent.ToolUpdate{Status: api.ToolCompleted}})

@@ -79,6 +79,8 @@ func TestCheckpointsAroundATurn(t *testing.T) {
 
 // scripted is a driver for what no well-meant process does.
 type scripted struct {
+	plain
+
 	open func(ctx context.Context, o agent.OpenOptions) (agent.Session, error)
 }
 
@@ -86,12 +88,24 @@ func (s scripted) Open(ctx context.Context, o agent.OpenOptions) (agent.Session,
 	return s.open(ctx, o)
 }
 
+// plain is the rest of a driver and its sessions, for those that are about something else.
+type plain struct{}
+
+func (plain) Options(context.Context, agent.OpenOptions) (api.AgentOptions, error) {
+	return api.AgentOptions{}, nil
+}
+func (plain) Takes(agent.Settings) bool                    { return true }
+func (plain) Steer(context.Context, agent.Input) error     { return nil }
+func (plain) Reply(string, []api.QuestionAnswerPart) error { return nil }
+
 type zombie struct {
+	plain
+
 	sink func(agent.Event)
 	end  chan struct{} // of the test
 }
 
-func (z *zombie) Prompt(context.Context, string) (agent.StopReason, error) {
+func (z *zombie) Prompt(context.Context, agent.Input) (agent.StopReason, error) {
 	z.sink(agent.Event{Kind: agent.KindMessage, ID: "m", Append: "undead"})
 	<-z.end
 	return "", errors.New("the test is over")
@@ -111,7 +125,7 @@ func TestStopConvergesWhenNothingAnswers(t *testing.T) {
 	t.Run("an agent that opens for ever", func(t *testing.T) {
 		t.Parallel()
 		h := start(t, t.TempDir(), func(o *Options) {
-			o.Agents = registry{scripted{func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
+			o.Agents = registry{scripted{open: func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}}}
@@ -129,7 +143,7 @@ func TestStopConvergesWhenNothingAnswers(t *testing.T) {
 		t.Parallel()
 		end := make(chan struct{})
 		h := start(t, t.TempDir(), func(o *Options) {
-			o.Agents = registry{scripted{func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
+			o.Agents = registry{scripted{open: func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
 				return &zombie{sink: o.Sink, end: end}, nil
 			}}}
 		}, quick)
@@ -147,7 +161,7 @@ func TestStopConvergesWhenNothingAnswers(t *testing.T) {
 	t.Run("an agent that does not start in time", func(t *testing.T) {
 		t.Parallel()
 		h := start(t, t.TempDir(), func(o *Options) {
-			o.Agents = registry{scripted{func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
+			o.Agents = registry{scripted{open: func(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}}}
@@ -172,7 +186,7 @@ type late struct {
 	early       atomic.Bool // a prompt met an interrupt that was under way
 }
 
-func (l *late) Prompt(ctx context.Context, _ string) (agent.StopReason, error) {
+func (l *late) Prompt(ctx context.Context, _ agent.Input) (agent.StopReason, error) {
 	if l.prompts.Add(1) > 1 {
 		l.early.Store(!l.returned.Load())
 		return agent.StopEndTurn, nil
@@ -194,7 +208,7 @@ func TestAnInterruptNeverMeetsTheNextPrompt(t *testing.T) {
 	t.Parallel()
 	l := &late{interrupted: make(chan struct{}), release: make(chan struct{})}
 	h := start(t, t.TempDir(), func(o *Options) {
-		o.Agents = registry{scripted{func(_ context.Context, o agent.OpenOptions) (agent.Session, error) {
+		o.Agents = registry{scripted{open: func(_ context.Context, o agent.OpenOptions) (agent.Session, error) {
 			l.sink = o.Sink
 			return l, nil
 		}}}

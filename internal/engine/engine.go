@@ -22,6 +22,7 @@ import (
 
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
+	"catamaran/internal/attachment"
 	"catamaran/internal/store"
 	"catamaran/internal/thread"
 )
@@ -87,6 +88,10 @@ type Engine struct {
 	log *slog.Logger
 	t   timing
 	hub *hub
+	// files are what was uploaded.
+	files *attachment.Files
+	// options are what agents said of themselves.
+	options optionsCache
 
 	// shellMu serialises what changes projects and the set of threads.
 	shellMu sync.Mutex
@@ -123,6 +128,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{o: o, log: o.Log, t: defaultTiming, hub: newHub(), phase: api.PhaseStarting,
 		actors: map[string]*actor{}, inflight: map[string]chan struct{}{}, removing: map[string]bool{}}
+	e.files = attachment.New(filepath.Join(o.DataDir, "attachments"), o.Now)
 	e.life, e.end = context.WithCancel(context.Background())
 	return e, nil
 }
@@ -271,6 +277,11 @@ func (e *Engine) reconcile(ctx context.Context, st *store.Store) error {
 	}
 	if err := st.SweepSpill(ctx); err != nil {
 		e.log.Warn("sweep spill files", "error", err)
+	}
+	if ids, err := st.ThreadIDs(ctx); err != nil {
+		e.log.Warn("sweep attachments", "error", err)
+	} else if err := e.files.Sweep(ids); err != nil {
+		e.log.Warn("sweep attachments", "error", err)
 	}
 	return nil
 }

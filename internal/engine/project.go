@@ -137,6 +137,9 @@ func (e *Engine) forget(st *store.Store, dir, threadID string) {
 	if err := st.DropSpill(threadID); err != nil {
 		e.log.Warn("remove spill files", "thread", threadID, "error", err)
 	}
+	if err := e.files.Forget(threadID); err != nil {
+		e.log.Warn("remove attachments", "thread", threadID, "error", err)
+	}
 	if e.o.Checkpoints == nil {
 		return
 	}
@@ -158,6 +161,9 @@ func (e *Engine) CreateThread(ctx context.Context, commandID string, r api.Threa
 		if !thread.ValidPermission(r.Permission) {
 			return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "The permission mode is not known.", Hint: "Use supervised, accept-edits or full."}
 		}
+		if !thread.ValidOption(r.Model) || !thread.ValidOption(r.Effort) {
+			return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "The name of the model or effort is too long or has characters that none has.", Hint: "Choose one that the agent offers."}
+		}
 		title := strings.TrimSpace(r.Title)
 		if len(title) > 500 {
 			return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "A title has at most 500 characters."}
@@ -175,7 +181,7 @@ func (e *Engine) CreateThread(ctx context.Context, commandID string, r api.Threa
 			return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "No agent is chosen.", Hint: "Choose one of the agents found."}
 		}
 		t := api.Thread{ID: newID("t"), ProjectID: p.ID, Title: title, AgentID: r.AgentID,
-			Permission: r.Permission, CreatedAt: e.now(), UpdatedAt: e.now()}
+			Permission: r.Permission, Model: r.Model, Effort: r.Effort, Plan: r.Plan, CreatedAt: e.now(), UpdatedAt: e.now()}
 		events := stored(t.ID, []api.Event{{Type: api.EventThreadUpserted, At: e.now(), TraceID: c.trace, Thread: &t}})
 		if p.AgentID != r.AgentID {
 			p.AgentID = r.AgentID

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 
 	"catamaran/internal/api"
 	"catamaran/internal/store"
@@ -44,9 +43,9 @@ func (e *Engine) ArchiveThread(ctx context.Context, commandID string, r api.Thre
 	return onState(e, ctx, commandID, api.MethodThreadArchive, r.ThreadID, thread.Archive{Archived: r.Archived}, head)
 }
 
-// UpdateThread changes agent or permission from the next turn on.
+// UpdateThread changes what agents are told from the next turn on.
 func (e *Engine) UpdateThread(ctx context.Context, commandID string, r api.ThreadUpdate) (api.Thread, error) {
-	return onState(e, ctx, commandID, api.MethodThreadUpdate, r.ThreadID, thread.Update{AgentID: r.AgentID, Permission: r.Permission}, head)
+	return onState(e, ctx, commandID, api.MethodThreadUpdate, r.ThreadID, thread.Update{AgentID: r.AgentID, Permission: r.Permission, Model: r.Model, Effort: r.Effort, Plan: r.Plan}, head)
 }
 
 // DeleteThread deletes a thread with everything kept of it; refused while a turn runs.
@@ -70,23 +69,6 @@ func (e *Engine) DeleteThread(ctx context.Context, commandID string, r api.Threa
 	})
 }
 
-// StartTurn sends a prompt: it runs, or queues behind the running turn.
-func (e *Engine) StartTurn(ctx context.Context, commandID string, r api.TurnStart) (api.Turn, error) {
-	id := newID("u")
-	return onState(e, ctx, commandID, api.MethodTurnStart, r.ThreadID, thread.Prompt{TurnID: id, ItemID: newID("i"), Text: r.Text},
-		func(s thread.State) (api.Turn, error) {
-			if s.Active != nil && s.Active.ID == id {
-				return *s.Active, nil
-			}
-			for _, q := range s.Queue {
-				if q.Turn.ID == id {
-					return q.Turn, nil
-				}
-			}
-			return api.Turn{}, errors.New("the turn is neither running nor queued")
-		})
-}
-
 // UnqueueTurn takes a queued turn and its prompt back.
 func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRef) (api.Empty, error) {
 	threadID, again, err := turnThread[api.Empty](e, ctx, commandID, api.MethodTurnUnqueue, r.TurnID)
@@ -100,32 +82,6 @@ func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRe
 // once, with Stopping set, and the turn's end follows (A2.6). Without a running turn nothing happens.
 func (e *Engine) StopTurn(ctx context.Context, commandID string, r api.ThreadRef) (api.Thread, error) {
 	return onState(e, ctx, commandID, api.MethodTurnStop, r.ThreadID, thread.Stop{}, head)
-}
-
-// AnswerApproval answers an agent's question with one of its options, or cancels the turn.
-func (e *Engine) AnswerApproval(ctx context.Context, commandID string, r api.ApprovalAnswer) (api.Item, error) {
-	return run(e, ctx, commandID, api.MethodApprovalAnswer, func(c *command) (api.Item, error) {
-		var result api.Item
-		err := e.onThread(ctx, r.ThreadID, func(a *actor) error {
-			for _, p := range a.state.Pending {
-				if p.ID == r.ItemID {
-					result = p
-				}
-			}
-			reply := thread.Reply{ItemID: r.ItemID, OptionID: r.OptionID, Cancel: r.Cancel}
-			return a.decideEvents(reply, c.trace, func(events []api.Event) (*store.Receipt, error) {
-				for _, ev := range events {
-					if ev.Item != nil && ev.Item.ID == r.ItemID {
-						result = *ev.Item
-					}
-				}
-				rec, err := c.receipt(r.ThreadID, result)
-				c.stored = rec != nil
-				return rec, err
-			})
-		})
-		return result, err
-	})
 }
 
 // TurnDiff returns what a turn changed, from the checkpoints around it.

@@ -98,6 +98,10 @@ func (a *actor) event(s *session, ev agent.Event) {
 		a.plan(ev)
 	case agent.KindApproval:
 		a.ask(s, ev)
+	case agent.KindQuestion:
+		a.question(s, ev)
+	case agent.KindMode:
+		a.planning(ev.Planning)
 	case agent.KindApprovalResolved:
 		for itemID, id := range a.tl.approvals {
 			if id == ev.ID {
@@ -324,6 +328,13 @@ func merge(c *api.ToolCall, u *agent.ToolUpdate) {
 
 func (a *actor) plan(ev agent.Event) {
 	a.finishTexts()
+	if ev.Append != "" {
+		// A plan that is written as text is an item of its own, whole at once.
+		it := a.newItem(api.ItemPlan)
+		it.Text = cut(clean(ev.Append), textMost)
+		a.keep(it)
+		return
+	}
 	steps := ev.Plan[:min(len(ev.Plan), planMost)]
 	if a.tl.plan == nil {
 		it := a.newItem(api.ItemPlan)
@@ -337,20 +348,9 @@ func (a *actor) plan(ev agent.Event) {
 // ask shows an approval. A shape the driver did not understand is a generic
 // card with the agent's JSON: it can be declined, it is never dropped.
 func (a *actor) ask(s *session, ev agent.Event) {
-	if a.run == nil {
-		a.e.chore(func() {
-			if err := s.Answer(ev.ID, ""); err != nil && !ended(s) {
-				a.e.log.Warn("refuse an approval outside a turn", "thread", a.id, "error", err)
-			}
-		})
+	if !a.expects(s, ev) {
 		return
 	}
-	for _, id := range a.tl.approvals {
-		if id == ev.ID {
-			return // asked already
-		}
-	}
-	a.finishTexts()
 	it := api.Item{ID: newID("i"), Raw: boundRaw(ev.Raw)}
 	ap := api.Approval{}
 	if ev.Approval != nil {
@@ -370,6 +370,13 @@ func (a *actor) ask(s *session, ev agent.Event) {
 	a.tl.approvals[it.ID] = ev.ID
 	a.flushNow()
 	a.must(thread.Ask{Item: it}, a.trace())
+}
+
+// planning keeps what the agent itself says of its plan mode, so that the next turn is told no other.
+func (a *actor) planning(on bool) {
+	if on != a.state.Thread.Plan {
+		a.must(thread.Update{Plan: &on}, a.trace())
+	}
 }
 
 // complete ends everything that streams, at the end of a turn; tool calls without an end get status.

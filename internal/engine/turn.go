@@ -17,7 +17,7 @@ import (
 type attempt struct {
 	turn   api.Turn
 	trace  string
-	text   string
+	input  agent.Input
 	ctx    context.Context
 	cancel context.CancelFunc
 	phase  string // preparing, prompting, ending
@@ -37,8 +37,8 @@ const (
 )
 
 // begin starts a turn: checkpoint and agent side by side, then the prompt.
-func (a *actor) begin(t api.Turn, text string) {
-	r := &attempt{turn: t, text: text, trace: a.traces[t.ID], phase: preparing}
+func (a *actor) begin(t api.Turn, input agent.Input) {
+	r := &attempt{turn: t, input: input, trace: a.traces[t.ID], phase: preparing}
 	delete(a.traces, t.ID)
 	if r.trace == "" {
 		r.trace = newID("trace")
@@ -49,9 +49,11 @@ func (a *actor) begin(t api.Turn, text string) {
 	a.tl.reset(t.ID)
 	a.idle.Reset(far)
 
-	o := opening{agentID: a.state.Thread.AgentID, permission: a.state.Thread.Permission}
-	if s := a.session; s != nil && (s.agentID != o.agentID || s.permission != o.permission || ended(s)) {
-		a.closeSession("another agent or permission is wanted")
+	th := a.state.Thread
+	o := opening{agentID: th.AgentID, permission: th.Permission, settings: agent.Settings{Model: th.Model, Effort: th.Effort, Plan: th.Plan}}
+	r.input.Settings = o.settings
+	if s := a.session; s != nil && (s.agentID != o.agentID || s.permission != o.permission || !s.Takes(o.settings) || ended(s)) {
+		a.closeSession("another agent, permission or setting is wanted")
 	}
 	o.have, o.old = a.session, a.closing
 	if a.resume.AgentID == o.agentID {
@@ -91,6 +93,7 @@ func ended(s *session) bool {
 type opening struct {
 	agentID    string
 	permission api.PermissionMode
+	settings   agent.Settings
 	resume     string
 	foreign    bool // there is a conversation, but another agent's
 	have, old  *session
@@ -143,7 +146,7 @@ func (a *actor) open(r *attempt, o opening) (*session, error) {
 	}
 	s := &session{opener: r, agentID: o.agentID, permission: o.permission}
 	s.over, s.abandon = context.WithCancel(context.Background())
-	s.Session, err = driver.Open(ctx, agent.OpenOptions{Agent: config, Dir: a.dir, Env: env, Permission: o.permission, Resume: o.resume,
+	s.Session, err = driver.Open(ctx, agent.OpenOptions{Agent: config, Dir: a.dir, Env: env, Permission: o.permission, Settings: o.settings, Resume: o.resume,
 		Sink: func(ev agent.Event) {
 			select {
 			case a.inbox <- func() { a.event(s, ev) }:
@@ -216,7 +219,7 @@ func (a *actor) prepared(r *attempt, o opening, p preparation) {
 	r.phase = prompting
 	s := p.opened
 	a.e.chore(func() {
-		reason, err := s.Prompt(r.ctx, r.text)
+		reason, err := s.Prompt(r.ctx, r.input)
 		a.post(func() { a.prompted(r, s, reason, err) })
 	})
 }
@@ -358,19 +361,4 @@ func (a *actor) over(r *attempt, end thread.End) {
 		a.idle.Reset(a.e.t.idle)
 	}
 	a.must(end, r.trace)
-}
-
-// answer tells the agent the outcome of an approval; "" is cancelled.
-func (a *actor) answer(itemID, option string) {
-	approvalID, ok := a.tl.approvals[itemID]
-	s := a.session
-	if !ok || s == nil {
-		return
-	}
-	delete(a.tl.approvals, itemID)
-	a.e.chore(func() {
-		if err := s.Answer(approvalID, option); err != nil && !ended(s) {
-			a.post(func() { a.notice("error", "The agent did not take the answer: "+err.Error()) })
-		}
-	})
 }

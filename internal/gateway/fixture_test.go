@@ -59,6 +59,7 @@ func newBackend(t testing.TB, token string) *backend {
 		w.WriteHeader(status)
 		json.NewEncoder(w).Encode(answer)
 	})
+	mux.HandleFunc("/api/attachment/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "file") })
 	mux.HandleFunc("/api/stream", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "first")
 		w.(http.Flusher).Flush()

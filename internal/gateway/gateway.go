@@ -64,6 +64,12 @@ type Modes interface {
 	Dismiss()
 }
 
+// Settings is what a person chose; *settings.Store is one.
+type Settings interface {
+	Get() (api.Settings, error)
+	Set(api.SettingsChange) (api.Settings, error)
+}
+
 // Options of a gateway.
 type Options struct {
 	// StateDir holds the file "port" (the last port, tried first) and the gateway's identity.
@@ -82,7 +88,12 @@ type Options struct {
 	Doctor  Doctor
 	Forward Forwarder
 	Opener  Opener
-	Log     *slog.Logger
+	// Dialogs shows native dialogs, OpenURL opens an address in the system's browser; without one its method is unknown.
+	Dialogs Dialogs
+	OpenURL func(ctx context.Context, url string) error
+	// Settings keeps what the person chose; nil knows none of its methods.
+	Settings Settings
+	Log      *slog.Logger
 	// Now is the clock for sessions; nil is time.Now.
 	Now func() time.Time
 }
@@ -260,6 +271,8 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("POST /api/diagnostics", g.signedIn(g.export))
 	mux.HandleFunc("GET /ws", g.socket)
 	mux.HandleFunc("GET /e/{id}/ws", g.backendSocket)
+	// An attachment's address is signed by its backend, which checks it: an image cannot bring the page's token.
+	mux.HandleFunc("GET /e/{id}/api/attachment/{thread}/{file}", g.attachment)
 	mux.Handle("/e/{id}/api/", g.signedIn(g.forward))
 	notFound := func(w http.ResponseWriter, r *http.Request) {
 		auth.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "There is nothing at this address."})

@@ -38,21 +38,28 @@ var table = []route{
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
 	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
+	query(api.MethodAgentOptions, "What an agent offers in a project: models, efforts, commands; asked once for each version and folder, then kept.", (*engine.Engine).AgentOptions),
 	command(api.MethodThreadCreate, "Creates a thread.", (*engine.Engine).CreateThread),
 	command(api.MethodThreadRename, "Renames a thread.", (*engine.Engine).RenameThread),
 	command(api.MethodThreadArchive, "Archives a thread or brings it back.", (*engine.Engine).ArchiveThread),
-	command(api.MethodThreadUpdate, "Changes a thread's agent or permission mode from the next turn on.", (*engine.Engine).UpdateThread),
+	command(api.MethodThreadUpdate, "Changes a thread's agent, permission mode, model, effort or plan mode from the next turn on.", (*engine.Engine).UpdateThread),
 	command(api.MethodThreadPin, "Pins a thread or lets it go.", (*engine.Engine).PinThread),
 	command(api.MethodThreadSeen, "Says that a person has seen the thread as it is: it is no longer unread.", (*engine.Engine).SeenThread),
 	query(api.MethodThreadHistory, "A part of a thread's timeline that is older than its snapshot.", (*engine.Engine).History),
 	query(api.MethodItemOutput, "A part of a tool call's whole output.", (*engine.Engine).ItemOutput),
 	command(api.MethodThreadDelete, "Deletes a thread for good.", (*engine.Engine).DeleteThread),
-	command(api.MethodTurnStart, "Starts a turn, or queues it behind the running one.", (*engine.Engine).StartTurn),
+	command(api.MethodTurnStart, "Starts a turn, hands the message to the running one (steer), or queues it behind that.", (*engine.Engine).StartTurn),
 	command(api.MethodTurnUnqueue, "Takes a queued turn back.", (*engine.Engine).UnqueueTurn),
 	command(api.MethodTurnEdit, "Changes the text of a queued turn.", (*engine.Engine).EditTurn),
 	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
 	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
 	query(api.MethodSearch, "Looks for words in titles and messages.", (*engine.Engine).Search),
+	command(api.MethodQuestionAnswer, "Answers a question part by part, or declines to answer it.", (*engine.Engine).AnswerQuestion),
+	own(api.MethodAttachmentURL, "An address for an uploaded file that is good for ten minutes and needs no token.", (*Server).attachmentURL),
+	look(api.MethodFileFind, "Paths of a project or a thread's working tree that match a few letters, the best first.", (*Server).findFiles),
+	look(api.MethodFileList, "What is in a folder of a project.", (*Server).listFiles),
+	look(api.MethodFileRead, "A part of a file's text, or what else the file is.", (*Server).readFile),
+	look(api.MethodFileSearch, "Lines of files that hold a text or match a regular expression; ignored files are left out.", (*Server).searchFiles),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 
@@ -89,6 +96,11 @@ func change[Req, Res any](method, doc string, f func(*Server, context.Context, s
 			return f(s, ctx, commandID, req)
 		},
 	}
+}
+
+// look is a method the server answers itself once it is ready, which changes nothing.
+func look[Req, Res any](method, doc string, f func(*Server, context.Context, Req) (Res, error)) route {
+	return change(method, doc, func(s *Server, ctx context.Context, _ string, req Req) (Res, error) { return f(s, ctx, req) })
 }
 
 // query is a method of the engine that changes nothing.

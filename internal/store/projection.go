@@ -61,7 +61,7 @@ func fill(e *api.Event, ref string, data []byte) error {
 }
 
 func openItem(it *api.Item) bool {
-	return it.Live || it.Approval != nil && it.Approval.State == api.ApprovalPending
+	return it.Live || it.Approval != nil && it.Approval.State == api.ApprovalPending || it.Question != nil && it.Question.State == api.ApprovalPending
 }
 
 // project writes an event into the projections. A thread's head is in two

@@ -68,7 +68,7 @@ func (s *Store) SweepSpill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, err := s.ids(ctx, "SELECT id FROM threads")
+	ids, err := s.ThreadIDs(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,4 +81,9 @@ func (s *Store) SweepSpill(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ThreadIDs returns the ids of all threads, archived ones too.
+func (s *Store) ThreadIDs(ctx context.Context) ([]string, error) {
+	return s.ids(ctx, "SELECT id FROM threads")
 }

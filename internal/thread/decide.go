@@ -13,7 +13,10 @@ type Command interface {
 }
 
 // Prompt sends a message: it runs, or queues behind the running turn.
-type Prompt struct{ TurnID, ItemID, Text string }
+type Prompt struct {
+	TurnID, ItemID, Text string
+	Attachments          []api.Attachment
+}
 
 // Unqueue takes a queued turn back.
 type Unqueue struct{ TurnID string }
@@ -25,7 +28,7 @@ type Edit struct{ TurnID, Text string }
 // person wanted stopped may run. Prompts sent after it queue as usual.
 type Stop struct{}
 
-// Ask is an approval the agent wants. Item carries ID, Approval and Raw; the rest is filled in.
+// Ask is an approval or a question of the agent. Item carries ID, Raw, and Approval or Question; the rest is filled in.
 type Ask struct{ Item api.Item }
 
 // Reply answers an approval; Cancel cancels the turn.
@@ -34,7 +37,7 @@ type Reply struct {
 	Cancel           bool
 }
 
-// Withdraw is an approval the agent no longer wants.
+// Withdraw is an approval or a question the agent no longer waits for.
 type Withdraw struct{ ItemID string }
 
 // End is the end of the active turn. A queued turn begins after a completed turn
@@ -69,10 +72,13 @@ type Pin struct{ Pinned bool }
 // Seen says that a person has seen the thread as it is.
 type Seen struct{}
 
-// Update changes agent or permission from the next turn on; empty fields stay.
+// Update changes what agents are told from the next turn on; absent fields stay. Another
+// agent begins with its own model, effort and no plan, for theirs are of the one before.
 type Update struct {
-	AgentID    string
-	Permission api.PermissionMode
+	AgentID       string
+	Permission    api.PermissionMode
+	Model, Effort *string
+	Plan          *bool
 }
 
 // Remove deletes the thread.
@@ -87,12 +93,27 @@ func Decide(s State, at int64, trace string, c Command) (Decision, *api.Error) {
 	if err := c.decide(d); err != nil {
 		return Decision{}, err
 	}
+	d.head.Asking = asking(d.State)
 	if d.head != s.Thread && !d.Removed {
 		head := d.head
 		// The head goes last: who sees it has seen what it tells about.
 		d.emit(api.Event{Type: api.EventThreadUpserted, Thread: &head})
 	}
 	return Decision{Events: d.events, Actions: d.actions}, nil
+}
+
+// asking is what the oldest of the pending items wants of a person.
+func asking(s State) string {
+	if s.Active == nil || s.Active.State != api.TurnWaiting || len(s.Pending) == 0 {
+		return ""
+	}
+	switch p := s.Pending[0]; {
+	case p.Question != nil:
+		return "question"
+	case p.Approval != nil && p.Approval.Kind == "plan":
+		return "plan"
+	}
+	return "approval"
 }
 
 // draft folds events as they are decided, so that each step sees the one before it.
@@ -127,9 +148,9 @@ func (d *draft) state(s api.TurnState) {
 }
 
 // sendable refuses texts that can't be a prompt.
-func sendable(text string) *api.Error {
+func sendable(text string, attachments []api.Attachment) *api.Error {
 	switch {
-	case strings.TrimSpace(text) == "":
+	case strings.TrimSpace(text) == "" && len(attachments) == 0:
 		return &api.Error{Code: api.CodeInvalid, Message: "The message is empty.", Hint: "Write something to send."}
 	case len(text) > TextMost:
 		return &api.Error{Code: api.CodeTooLarge, Message: "The message is longer than 1 MiB.", Hint: "Put the text into a file of the project and mention it."}
@@ -138,7 +159,7 @@ func sendable(text string) *api.Error {
 }
 
 func (c Prompt) decide(d *draft) *api.Error {
-	if err := sendable(c.Text); err != nil {
+	if err := sendable(c.Text, c.Attachments); err != nil {
 		return err
 	}
 	switch {
@@ -149,11 +170,14 @@ func (c Prompt) decide(d *draft) *api.Error {
 	}
 	if d.head.Title == "" {
 		d.head.Title = Title(c.Text)
+		if d.head.Title == "" && len(c.Attachments) > 0 {
+			d.head.Title = Title(c.Attachments[0].Name)
+		}
 	}
 	d.head.UpdatedAt, d.head.Unread = d.at, false
 	t := api.Turn{ID: c.TurnID, ThreadID: d.head.ID, Ordinal: d.LastTurn + 1, State: api.TurnQueued, QueuedAt: d.at}
 	it := api.Item{ID: c.ItemID, ThreadID: d.head.ID, TurnID: c.TurnID, Ordinal: d.LastItem + 1,
-		Kind: api.ItemUserMessage, CreatedAt: d.at, Text: c.Text}
+		Kind: api.ItemUserMessage, CreatedAt: d.at, Text: c.Text, Attachments: c.Attachments}
 	if d.Active == nil && len(d.Queue) == 0 {
 		d.begin(t, it, false)
 		return nil
@@ -174,7 +198,7 @@ func (d *draft) begin(t api.Turn, prompt api.Item, queued bool) {
 		d.item(prompt)
 	}
 	d.state(api.TurnRunning)
-	d.do(Action{Kind: Begin, Turn: t, Text: prompt.Text})
+	d.do(Action{Kind: Begin, Turn: t, Text: prompt.Text, Attachments: prompt.Attachments})
 }
 
 func (d *draft) waiting(turnID string) (Queued, *api.Error) {
@@ -199,11 +223,11 @@ func (c Unqueue) decide(d *draft) *api.Error {
 }
 
 func (c Edit) decide(d *draft) *api.Error {
-	if err := sendable(c.Text); err != nil {
-		return err
-	}
 	q, err := d.waiting(c.TurnID)
 	if err != nil {
+		return err
+	}
+	if err := sendable(c.Text, q.Prompt.Attachments); err != nil {
 		return err
 	}
 	if q.Prompt.Text != c.Text {
@@ -233,7 +257,7 @@ func (d *draft) stop() {
 	d.do(Action{Kind: Interrupt, Turn: *d.Active})
 }
 
-// settle ends every pending approval.
+// settle ends every pending approval and question.
 func (d *draft) settle(state api.ApprovalState, tell bool) {
 	for _, p := range d.Pending {
 		d.answered(p, state, "")
@@ -244,6 +268,13 @@ func (d *draft) settle(state api.ApprovalState, tell bool) {
 }
 
 func (d *draft) answered(p api.Item, state api.ApprovalState, option string) {
+	if p.Question != nil {
+		q := *p.Question
+		q.State = state
+		p.Question = &q
+		d.item(p)
+		return
+	}
 	a := *p.Approval
 	a.State, a.ChosenID = state, option
 	p.Approval = &a
@@ -264,14 +295,19 @@ func (c Ask) decide(d *draft) *api.Error {
 		return &api.Error{Code: api.CodeConflict, Message: "No turn runs that could ask."}
 	}
 	it := c.Item
-	it.ThreadID, it.TurnID, it.Kind, it.CreatedAt = d.head.ID, d.Active.ID, api.ItemApproval, d.at
+	it.ThreadID, it.TurnID, it.CreatedAt = d.head.ID, d.Active.ID, d.at
 	it.Ordinal = d.LastItem + 1
-	a := *it.Approval
-	a.State = api.ApprovalPending
+	state := api.ApprovalPending
 	if d.head.Stopping {
-		a.State = api.ApprovalCancelled
+		state = api.ApprovalCancelled
 	}
-	it.Approval = &a
+	if it.Question != nil {
+		q := *it.Question
+		it.Kind, q.State, it.Question = api.ItemQuestion, state, &q
+	} else {
+		a := *it.Approval
+		it.Kind, a.State, it.Approval = api.ItemApproval, state, &a
+	}
 	d.item(it)
 	if d.head.Stopping {
 		d.do(Action{Kind: Answer, ItemID: it.ID})
@@ -298,8 +334,8 @@ func (d *draft) pending(itemID string) (api.Item, bool) {
 
 func (c Reply) decide(d *draft) *api.Error {
 	p, ok := d.pending(c.ItemID)
-	if !ok {
-		return &api.Error{Code: api.CodeConflict, Message: "This question is no longer open.", Hint: "It was answered, or the turn has ended."}
+	if !ok || p.Approval == nil {
+		return closed
 	}
 	if c.Cancel {
 		return Stop{}.decide(d)
@@ -426,9 +462,14 @@ func (c Update) decide(d *draft) *api.Error {
 	if c.Permission != "" && !ValidPermission(c.Permission) {
 		return &api.Error{Code: api.CodeInvalid, Message: "The permission mode is not known.", Hint: "Use supervised, accept-edits or full."}
 	}
+	for _, s := range []*string{c.Model, c.Effort} {
+		if s != nil && !ValidOption(*s) {
+			return &api.Error{Code: api.CodeInvalid, Message: "The name of the model or effort is too long or has characters that none has.", Hint: "Choose one that the agent offers."}
+		}
+	}
 	before := d.head
-	if c.AgentID != "" {
-		d.head.AgentID = c.AgentID
+	if c.AgentID != "" && c.AgentID != d.head.AgentID {
+		d.head.AgentID, d.head.Model, d.head.Effort, d.head.Plan = c.AgentID, "", "", false
 	}
 	if c.Permission != "" {
 		d.head.Permission = c.Permission
@@ -436,7 +477,21 @@ func (c Update) decide(d *draft) *api.Error {
 	if before != d.head {
 		d.do(Action{Kind: Reopen})
 	}
+	if c.Model != nil {
+		d.head.Model = *c.Model
+	}
+	if c.Effort != nil {
+		d.head.Effort = *c.Effort
+	}
+	if c.Plan != nil {
+		d.head.Plan = *c.Plan
+	}
 	return nil
+}
+
+// ValidOption reports whether s can be the id of a model or an effort; "" is the agent's own choice.
+func ValidOption(s string) bool {
+	return len(s) <= 200 && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
 func (Remove) decide(d *draft) *api.Error {

@@ -29,7 +29,7 @@ type State struct {
 	Active *api.Turn
 	// Queue holds the turns waiting, in order, each with its prompt.
 	Queue []Queued
-	// Pending are the approvals the active turn waits for.
+	// Pending are the approvals and questions the active turn waits for.
 	Pending []api.Item
 	// LastTurn and LastItem are the greatest ordinals given.
 	LastTurn, LastItem int64
@@ -44,12 +44,14 @@ type Queued struct {
 
 // Action is something to do once the events are stored.
 type Action struct {
-	// Kind: begin, interrupt, answer, reopen.
-	Kind   string
-	Turn   api.Turn
-	Text   string // begin: the prompt
-	ItemID string // answer: the approval's item
-	Option string // answer: the option; "" cancelled
+	// Kind: begin, interrupt, answer, respond, steer, reopen.
+	Kind        string
+	Turn        api.Turn
+	Text        string // begin, steer: the prompt
+	Attachments []api.Attachment
+	ItemID      string // answer, respond: the item; steer: the message's
+	Option      string // answer: the option; "" cancelled
+	Answers     []api.QuestionAnswerPart
 }
 
 // Action kinds.
@@ -57,6 +59,8 @@ const (
 	Begin     = "begin"     // run Turn with Text
 	Interrupt = "interrupt" // walk the stop ladder until the turn has ended
 	Answer    = "answer"    // tell the agent
+	Respond   = "respond"   // tell the agent the answers to a question; none: declined
+	Steer     = "steer"     // hand Text to the running turn
 	Reopen    = "reopen"    // end the agent's session; the next turn opens another
 )
 
@@ -137,9 +141,9 @@ func foldItem(s State, it api.Item) State {
 				s.Queue[i].Prompt = it
 			}
 		}
-	case api.ItemApproval:
+	case api.ItemApproval, api.ItemQuestion:
 		pending := slices.DeleteFunc(slices.Clone(s.Pending), func(p api.Item) bool { return p.ID == it.ID })
-		if it.Approval != nil && it.Approval.State == api.ApprovalPending {
+		if it.Approval != nil && it.Approval.State == api.ApprovalPending || it.Question != nil && it.Question.State == api.ApprovalPending {
 			pending = append(pending, it)
 		}
 		s.Pending = pending

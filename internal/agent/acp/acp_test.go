@@ -18,7 +18,7 @@ func prompted(t *testing.T, role string) *agenttest.Story {
 	t.Helper()
 	s := agenttest.Open(t, own(t, role), api.PermissionSupervised)
 	s.AnswerAll("allow_once")
-	if stop, err := s.Session.Prompt(s.Ctx, "go"); err != nil || stop != agent.StopEndTurn {
+	if stop, err := s.Prompt("go"); err != nil || stop != agent.StopEndTurn {
 		t.Fatalf("prompt = %q, %v (%+v)", stop, err, api.AsError(err))
 	}
 	return s
@@ -217,7 +217,7 @@ func TestResume(t *testing.T) {
 			if e := s.Events(); len(e) != 0 {
 				t.Errorf("history came as %d events: %+v", len(e), e)
 			}
-			if _, err := s.Session.Prompt(s.Ctx, "go"); err != nil {
+			if _, err := s.Prompt("go"); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.Text(agent.KindMessage); got != "hello" {
@@ -246,7 +246,7 @@ func TestTurnFails(t *testing.T) {
 			}
 			target.Driver = d
 			s := agenttest.Open(t, target, api.PermissionSupervised)
-			_, err := s.Session.Prompt(s.Ctx, strings.Repeat("x", 1<<20))
+			_, err := s.Prompt(strings.Repeat("x", 1<<20))
 			e := api.AsError(err)
 			if e == nil || e.Code != api.CodeAgentFailed || !strings.Contains(e.Message, c.message) || !strings.Contains(e.Details, c.details) {
 				t.Fatalf("prompt = %+v", e)

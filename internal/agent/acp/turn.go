@@ -190,7 +190,7 @@ func (s *session) setMode(ctx context.Context, op opened) error {
 }
 
 // Prompt runs one turn.
-func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, error) {
+func (s *session) Prompt(ctx context.Context, in agent.Input) (agent.StopReason, error) {
 	s.mu.Lock()
 	if s.prompting {
 		s.mu.Unlock()
@@ -209,7 +209,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 		Usage      json.RawMessage `json:"usage"`
 		Meta       json.RawMessage `json:"_meta"`
 	}
-	err := s.Call(ctx, "session/prompt", object{"sessionId": id, "prompt": []object{{"type": "text", "text": prompt}}}, &r)
+	err := s.Call(ctx, "session/prompt", object{"sessionId": id, "prompt": []object{{"type": "text", "text": in.Text}}}, &r)
 
 	s.mu.Lock()
 	s.prompting = false

@@ -146,6 +146,8 @@ type Story struct {
 	State   string
 	Target  Target
 	Session agent.Session
+	// Settings of the session and its prompts.
+	Settings agent.Settings
 }
 
 // Open opens a session in a new directory; it is closed when the test ends.
@@ -171,7 +173,7 @@ func (s *Story) Reopen(mode api.PermissionMode, resume string) {
 	s.T.Helper()
 	s.Recorder = NewRecorder()
 	session, err := s.Target.Driver.Open(s.Ctx, agent.OpenOptions{
-		Agent: s.Target.Config, Dir: s.Dir, Env: s.Target.Env(s.T, s.Dir, s.State), Permission: mode, Resume: resume, Sink: s.Sink,
+		Agent: s.Target.Config, Dir: s.Dir, Env: s.Target.Env(s.T, s.Dir, s.State), Permission: mode, Settings: s.Settings, Resume: resume, Sink: s.Sink,
 	})
 	if err != nil {
 		s.T.Fatalf("open: %v (%+v)", err, api.AsError(err))
@@ -239,8 +241,13 @@ func (s *Story) Start(prompt string) func() (agent.StopReason, error) {
 	c := make(chan end, 1)
 	session := s.Session
 	go func() {
-		stop, err := session.Prompt(s.Ctx, prompt)
+		stop, err := session.Prompt(s.Ctx, agent.Input{Text: prompt})
 		c <- end{stop, err}
 	}()
 	return func() (agent.StopReason, error) { e := <-c; return e.stop, e.err }
+}
+
+// Prompt runs one turn with a text.
+func (s *Story) Prompt(text string) (agent.StopReason, error) {
+	return s.Session.Prompt(s.Ctx, agent.Input{Text: text, Settings: s.Settings})
 }

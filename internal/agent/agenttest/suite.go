@@ -39,7 +39,7 @@ func isApproval(e agent.Event) bool { return e.Kind == agent.KindApproval }
 // work runs the target's Work prompt to its end and checks what it left behind.
 func work(s *Story) {
 	s.T.Helper()
-	stop, err := s.Session.Prompt(s.Ctx, s.Target.Work)
+	stop, err := s.Prompt(s.Target.Work)
 	if err != nil || stop != agent.StopEndTurn {
 		s.T.Fatalf("prompt = %q, %v (%+v)", stop, err, api.AsError(err))
 	}
@@ -122,7 +122,7 @@ func approved(t *testing.T, target Target) {
 func declined(t *testing.T, target Target) {
 	s := Open(t, target, api.PermissionSupervised)
 	s.AnswerAll("reject_once")
-	if _, err := s.Session.Prompt(s.Ctx, target.Work); err != nil {
+	if _, err := s.Prompt(target.Work); err != nil {
 		t.Fatalf("prompt: %v (%+v)", err, api.AsError(err))
 	}
 	if !s.asked("execute") {

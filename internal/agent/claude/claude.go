@@ -194,7 +194,7 @@ func (s *session) emitLocked(events ...agent.Event) {
 }
 
 // Prompt runs one turn.
-func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, error) {
+func (s *session) Prompt(ctx context.Context, in agent.Input) (agent.StopReason, error) {
 	s.mu.Lock()
 	if s.turn != nil {
 		s.mu.Unlock()
@@ -209,7 +209,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 
 	err := s.Notify(ctx, "user", object{
 		"type": "user", "parent_tool_use_id": nil, "session_id": "",
-		"message": object{"role": "user", "content": []object{{"type": "text", "text": prompt}}},
+		"message": object{"role": "user", "content": []object{{"type": "text", "text": in.Text}}},
 	})
 	sent := err == nil
 	var r result

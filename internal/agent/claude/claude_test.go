@@ -18,7 +18,7 @@ func prompted(t *testing.T, role string) *agenttest.Story {
 	t.Helper()
 	s := agenttest.Open(t, own(t, role), api.PermissionSupervised)
 	s.AnswerAll("allow_once")
-	if stop, err := s.Session.Prompt(s.Ctx, "go"); err != nil || stop != agent.StopEndTurn {
+	if stop, err := s.Prompt("go"); err != nil || stop != agent.StopEndTurn {
 		t.Fatalf("prompt = %q, %v (%+v)", stop, err, api.AsError(err))
 	}
 	return s
@@ -185,7 +185,7 @@ func TestPlanIsShownAndAsked(t *testing.T) {
 			t.Parallel()
 			s := agenttest.Open(t, own(t, "plan"), c.mode)
 			s.AnswerAll(c.kind)
-			if _, err := s.Session.Prompt(s.Ctx, "go"); err != nil {
+			if _, err := s.Prompt("go"); err != nil {
 				t.Fatal(err)
 			}
 			if a := s.Approvals(); len(a) != 1 || a[0].Approval.Title != "Carry out this plan?" {
@@ -263,7 +263,7 @@ func TestSessionIDIsThatOfInit(t *testing.T) {
 	t.Parallel()
 	s := agenttest.Open(t, own(t, "moves"), api.PermissionSupervised)
 	before := s.Session.Info().Resume
-	if _, err := s.Session.Prompt(s.Ctx, "go"); err != nil {
+	if _, err := s.Prompt("go"); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Session.Info().Resume; got != "moved" || before == "" || before == got {
@@ -296,7 +296,7 @@ func TestTurnEnds(t *testing.T) {
 				target.Driver = d
 			}
 			s := agenttest.Open(t, target, api.PermissionSupervised)
-			stop, err := s.Session.Prompt(s.Ctx, strings.Repeat("x", 1<<20))
+			stop, err := s.Prompt(strings.Repeat("x", 1<<20))
 			e := api.AsError(err)
 			if stop != c.stop || (e == nil) != (c.code == "") || e != nil && (e.Code != c.code || !strings.Contains(e.Message, c.message)) {
 				t.Fatalf("prompt = %q, %+v", stop, e)
@@ -355,7 +355,7 @@ func TestStop(t *testing.T) {
 		ctx, cancel := context.WithCancel(s.Ctx)
 		cancelled := make(chan error, 1)
 		session := s.Session
-		go func() { _, err := session.Prompt(ctx, "stream"); cancelled <- err }()
+		go func() { _, err := session.Prompt(ctx, agent.Input{Text: "stream"}); cancelled <- err }()
 		s.Wait(s.Ctx, t, "text", func(e agent.Event) bool { return e.Kind == agent.KindMessage })
 		cancel()
 		if err := <-cancelled; api.CodeOf(err) != api.CodeCancelled {
@@ -365,7 +365,7 @@ func TestStop(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.AnswerAll("allow_once")
-		if stop, err := s.Session.Prompt(s.Ctx, "work"); err != nil || stop != agent.StopEndTurn || !s.Exists("made.txt") {
+		if stop, err := s.Prompt("work"); err != nil || stop != agent.StopEndTurn || !s.Exists("made.txt") {
 			t.Errorf("prompt = %q, %v", stop, err)
 		}
 	})

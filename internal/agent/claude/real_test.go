@@ -78,7 +78,7 @@ func TestClaudeCodeFullAccess(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := agenttest.Open(t, installed(t, c.env), api.PermissionFull)
-			if _, err := s.Session.Prompt(s.Ctx, s.Target.Work); err != nil {
+			if _, err := s.Prompt(s.Target.Work); err != nil {
 				t.Fatal(err)
 			}
 			if !s.Exists(s.Target.Made) || !s.Exists(s.Target.Wrote) || len(s.Approvals()) != 0 {
@@ -97,7 +97,7 @@ func TestClaudeCodeAsksAQuestion(t *testing.T) {
 			t.Parallel()
 			s := agenttest.Open(t, installed(t), mode)
 			s.AnswerAll("answer")
-			if _, err := s.Session.Prompt(s.Ctx, "ask me something"); err != nil {
+			if _, err := s.Prompt("ask me something"); err != nil {
 				t.Fatal(err)
 			}
 			asked := s.Approvals()
@@ -123,7 +123,7 @@ func TestClaudeCodeShowsItsPlan(t *testing.T) {
 			t.Parallel()
 			s := agenttest.Open(t, installed(t), api.PermissionSupervised)
 			s.AnswerAll(c.answer)
-			if _, err := s.Session.Prompt(s.Ctx, "make a plan"); err != nil {
+			if _, err := s.Prompt("make a plan"); err != nil {
 				t.Fatal(err)
 			}
 			asked := s.Approvals()
@@ -144,7 +144,7 @@ func TestClaudeCodeKeepsWhatWasAllowedForTheSession(t *testing.T) {
 	s := agenttest.Open(t, running(t, "echo hello-from-tool > made.txt; cat made.txt"), api.PermissionSupervised)
 	s.AnswerAll("allow_always")
 	for range 2 {
-		if _, err := s.Session.Prompt(s.Ctx, s.Target.Work); err != nil {
+		if _, err := s.Prompt(s.Target.Work); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestClaudeCodeFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := agenttest.Open(t, installed(t, c.env, "CLAUDE_CODE_MAX_RETRIES=1"), api.PermissionSupervised)
-			_, err := s.Session.Prompt(s.Ctx, "hello")
+			_, err := s.Prompt("hello")
 			if e := api.AsError(err); e == nil || e.Code != c.code || !strings.Contains(e.Message, c.message) {
 				t.Errorf("prompt = %+v", e)
 			}

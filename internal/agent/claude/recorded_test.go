@@ -46,7 +46,7 @@ func TestRecordedSession(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if stop, err := s.Session.Prompt(s.Ctx, turn.prompt); err != nil || stop != agent.StopEndTurn {
+		if stop, err := s.Prompt(turn.prompt); err != nil || stop != agent.StopEndTurn {
 			t.Fatalf("%s: prompt = %q, %v (%+v)", turn.prompt, stop, err, api.AsError(err))
 		}
 		one := agenttest.NewRecorder()

@@ -129,7 +129,7 @@ func TestCodexAsksOtherThings(t *testing.T) {
 			t.Parallel()
 			s := agenttest.Open(t, real(t, "[features]", c.feature+" = true"), api.PermissionAcceptEdits)
 			s.AnswerAll(c.kind)
-			if stop, err := s.Session.Prompt(s.Ctx, c.prompt); err != nil || stop != agent.StopEndTurn {
+			if stop, err := s.Prompt(c.prompt); err != nil || stop != agent.StopEndTurn {
 				t.Fatalf("prompt = %q, %v", stop, err)
 			}
 			if text := s.Text(agent.KindMessage); !strings.Contains(text, c.told) {
@@ -163,7 +163,7 @@ func TestCodexModeAfterResume(t *testing.T) {
 			}
 		}
 		s.AnswerAll("allow_once")
-		if stop, err := s.Session.Prompt(s.Ctx, s.Target.Work); err != nil || stop != agent.StopEndTurn {
+		if stop, err := s.Prompt(s.Target.Work); err != nil || stop != agent.StopEndTurn {
 			t.Fatalf("%s: prompt = %q, %v", c.mode, stop, err)
 		}
 		if n := len(s.Approvals()); n != c.asked {

@@ -57,7 +57,7 @@ func (t *turn) offer(c completion) {
 }
 
 // Prompt runs one turn.
-func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, error) {
+func (s *session) Prompt(ctx context.Context, in agent.Input) (agent.StopReason, error) {
 	t := &turn{known: make(chan struct{}), end: make(chan completion, 1), over: make(chan struct{})}
 	s.mu.Lock()
 	if s.turn != nil {
@@ -71,7 +71,7 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 	s.t.newTurn()
 	s.sinkMu.Unlock()
 
-	c, err := s.runTurn(ctx, t, thread, prompt)
+	c, err := s.runTurn(ctx, t, thread, in)
 
 	s.mu.Lock()
 	s.turn = nil
@@ -94,13 +94,13 @@ func (s *session) Prompt(ctx context.Context, prompt string) (agent.StopReason, 
 	return agent.StopEndTurn, nil
 }
 
-func (s *session) runTurn(ctx context.Context, t *turn, thread, prompt string) (completion, error) {
+func (s *session) runTurn(ctx context.Context, t *turn, thread string, in agent.Input) (completion, error) {
 	var r struct {
 		Turn struct {
 			ID string `json:"id"`
 		} `json:"turn"`
 	}
-	err := s.call(ctx, "turn/start", object{"threadId": thread, "input": []object{{"type": "text", "text": prompt}}}, &r)
+	err := s.call(ctx, "turn/start", object{"threadId": thread, "input": []object{{"type": "text", "text": in.Text}}}, &r)
 	s.mu.Lock()
 	t.id, t.started = r.Turn.ID, err == nil
 	for _, c := range t.early {

@@ -77,7 +77,7 @@ func TestPhrases(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.AnswerAll("allow_once")
-			if stop, err := s.Session.Prompt(s.Ctx, c.prompt); err != nil || stop != agent.StopEndTurn {
+			if stop, err := s.Prompt(c.prompt); err != nil || stop != agent.StopEndTurn {
 				t.Fatalf("prompt = %q, %v", stop, err)
 			}
 			if n := len(s.Approvals()); n != c.approvals {
@@ -107,7 +107,7 @@ func TestAllowForTheSession(t *testing.T) {
 	s := agenttest.Open(t, target(t), api.PermissionSupervised)
 	s.AnswerAll("allow_always")
 	for range 2 {
-		if _, err := s.Session.Prompt(s.Ctx, "run true"); err != nil {
+		if _, err := s.Prompt("run true"); err != nil {
 			t.Fatal(err)
 		}
 	}

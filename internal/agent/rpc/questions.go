@@ -26,6 +26,8 @@ type question struct {
 	request json.RawMessage // the call's id
 	options []api.ApprovalOption
 	answer  func(option string) any
+	// reply makes the result of a question's answers; nil for an approval.
+	reply func(answers []api.QuestionAnswerPart) any
 }
 
 // NewQuestions returns an empty set; nonce makes ids differ from those of earlier
@@ -39,12 +41,41 @@ func NewQuestions(conn *Conn, nonce string) *Questions {
 // id, "" meaning cancelled. A nil result leaves the call unanswered for now: it
 // waits on another question.
 func (q *Questions) Add(request json.RawMessage, options []api.ApprovalOption, answer func(option string) any) string {
+	return q.add("approval", &question{request: request, options: options, answer: answer})
+}
+
+// Ask keeps a question of several parts and returns its id. cancelled is the call's
+// result when the turn ends, reply makes that of a person's answers, nil meaning that
+// they declined to answer.
+func (q *Questions) Ask(request json.RawMessage, cancelled any, reply func(answers []api.QuestionAnswerPart) any) string {
+	return q.add("question", &question{request: request, answer: func(string) any { return cancelled }, reply: reply})
+}
+
+func (q *Questions) add(kind string, a *question) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked++
-	id := fmt.Sprintf("approval:%s-%d", q.nonce, q.asked)
-	q.open[id] = &question{request: request, options: options, answer: answer}
+	id := fmt.Sprintf("%s:%s-%d", kind, q.nonce, q.asked)
+	q.open[id] = a
 	return id
+}
+
+// Reply answers a question; see agent.Session.
+func (q *Questions) Reply(id string, answers []api.QuestionAnswerPart) error {
+	q.mu.Lock()
+	a := q.open[id]
+	if a == nil || a.reply == nil {
+		q.mu.Unlock()
+		return waitsNot()
+	}
+	delete(q.open, id)
+	result := a.reply(answers)
+	q.mu.Unlock()
+	return q.respond(a, result)
+}
+
+func waitsNot() error {
+	return &api.Error{Code: api.CodeConflict, Message: "The agent does not wait for this answer any more."}
 }
 
 // Answer answers a question; see agent.Session.
@@ -53,7 +84,7 @@ func (q *Questions) Answer(id, option string) error {
 	a := q.open[id]
 	if a == nil {
 		q.mu.Unlock()
-		return &api.Error{Code: api.CodeConflict, Message: "The agent does not wait for this answer any more."}
+		return waitsNot()
 	}
 	if option != "" && !slices.ContainsFunc(a.options, func(o api.ApprovalOption) bool { return o.ID == option }) {
 		q.mu.Unlock()
@@ -62,6 +93,10 @@ func (q *Questions) Answer(id, option string) error {
 	delete(q.open, id)
 	result := a.answer(option)
 	q.mu.Unlock()
+	return q.respond(a, result)
+}
+
+func (q *Questions) respond(a *question, result any) error {
 	if result == nil {
 		return nil
 	}
@@ -115,4 +150,9 @@ func (q *Questions) Withdraw(request json.RawMessage) []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// NoSteer is the answer of an agent that takes no message while a turn runs.
+func NoSteer() error {
+	return &api.Error{Code: api.CodeConflict, Message: "The running turn takes no message now."}
 }

@@ -2,7 +2,7 @@
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
 import type { Agent, Agents, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
+import { MethodAgentList, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -225,6 +225,9 @@ export class EnvironmentStore {
   }
   removeProject(projectId: string): Promise<void> {
     return this.call(MethodProjectRemove, { projectId }, { commandId: newCommandId() });
+  }
+  renameProject(projectId: string, name: string): Promise<Project> {
+    return this.call(MethodProjectRename, { projectId, name }, { commandId: newCommandId() });
   }
   folder(path: string, hidden: boolean): Promise<Folder> {
     return this.call(MethodFolderList, { path, hidden });

@@ -66,6 +66,12 @@ export function applyTheme(): void {
   else document.documentElement.dataset.theme = t;
 }
 
+/** shownTheme is the one on screen now. */
+export function shownTheme(): "light" | "dark" {
+  const t = theme();
+  return t === "system" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : t;
+}
+
 /** onReturn calls f when the network or the window comes back. */
 export function onReturn(f: () => void): void {
   window.addEventListener("online", f);

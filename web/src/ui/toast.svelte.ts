@@ -1,4 +1,5 @@
-// Short messages that leave by themselves; errors of actions that have no place of their own.
+// Short messages that leave by themselves: errors of actions that have no place
+// of their own, and what was done with a way back.
 import type { Error as ApiError } from "../api/types.gen";
 import { toApiError } from "../data/errors";
 
@@ -7,26 +8,55 @@ export interface Toast {
   tone: "quiet" | "bad";
   text: string;
   hint?: string;
+  /** Takes back what was done; the toast leaves with it. */
+  undo?: () => unknown;
 }
 
 const shownMillis = 6_000;
+const undoMillis = 10_000;
 const most = 3;
 
 class Toasts {
   list = $state.raw<Toast[]>([]);
   private next = 1;
+  private timers = new Map<number, ReturnType<typeof setTimeout>>();
 
-  say(text: string, tone: Toast["tone"] = "quiet", hint?: string): void {
-    const t: Toast = { id: this.next++, tone, text, hint };
-    this.list = [...this.list, t].slice(-most);
-    setTimeout(() => this.drop(t.id), shownMillis);
+  private add(t: Omit<Toast, "id">, millis: number): number {
+    const id = this.next++;
+    this.list = [...this.list, { ...t, id }].slice(-most);
+    this.timers.set(id, setTimeout(() => this.drop(id), millis));
+    return id;
+  }
+  say(text: string, tone: Toast["tone"] = "quiet", hint?: string): number {
+    return this.add({ text, tone, hint }, shownMillis);
+  }
+  undo(text: string, undo: () => unknown): number {
+    return this.add({ text, tone: "quiet", undo }, undoMillis);
   }
   error(e: unknown): void {
     const err: ApiError = toApiError(e);
     if (err.code !== "cancelled") this.say(err.message, "bad", err.hint);
   }
   drop(id: number): void {
+    clearTimeout(this.timers.get(id));
+    this.timers.delete(id);
     this.list = this.list.filter((t) => t.id !== id);
+  }
+  /** hold keeps a toast while the pointer or the focus is on it. */
+  hold(id: number): void {
+    clearTimeout(this.timers.get(id));
+  }
+  release(id: number): void {
+    clearTimeout(this.timers.get(id));
+    this.timers.set(id, setTimeout(() => this.drop(id), shownMillis));
+  }
+  async takeBack(t: Toast): Promise<void> {
+    this.drop(t.id);
+    try {
+      await t.undo?.();
+    } catch (e) {
+      this.error(e);
+    }
   }
 }
 
