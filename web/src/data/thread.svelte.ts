@@ -6,6 +6,7 @@ import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
 import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
 import { type ThreadState, emptyThread, reduceThread } from "./reduce";
+import { askingOf } from "./words";
 
 export interface PendingPrompt {
   commandId: string;
@@ -33,6 +34,9 @@ export class ThreadStore {
   turns = $derived(this.state.turns.filter((t) => t.state !== "queued"));
   running = $derived(this.state.turns.find((t) => t.state === "running" || t.state === "waiting"));
   approvals = $derived(this.state.items.filter((i) => i.kind === "approval" && i.approval?.state === "pending"));
+  /** What waits for a person: approvals and questions, the oldest first. */
+  waiting = $derived(this.state.items.filter((i) => askingOf(i) !== ""));
+  asking = $derived(askingOf(this.waiting[0]));
   prompts = $derived(new Map(this.state.items.filter((i) => i.kind === "user_message").map((i) => [i.turnId, i])));
   queued = $derived(this.state.turns.filter((t) => t.state === "queued").map((turn) => ({ turn, text: this.prompts.get(turn.id)?.text ?? "" })));
   /** Sent prompts whose turn is not in the log yet: shown at once. */
