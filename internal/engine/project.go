@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -103,6 +104,7 @@ func (e *Engine) RemoveProject(ctx context.Context, commandID string, r api.Proj
 		if err := c.commit(ctx, "", events, api.Empty{}); err != nil {
 			return api.Empty{}, err
 		}
+		e.deleted(p.ID, "")
 		for _, t := range threads {
 			e.forget(c.st, p.Path, t.ID)
 			// An actor that is gone has nothing left to let go of.
@@ -140,6 +142,7 @@ func (e *Engine) forget(st *store.Store, dir, threadID string) {
 	if err := e.files.Forget(threadID); err != nil {
 		e.log.Warn("remove attachments", "thread", threadID, "error", err)
 	}
+	e.deleted("", threadID)
 	if e.o.Checkpoints == nil {
 		return
 	}
@@ -150,6 +153,41 @@ func (e *Engine) forget(st *store.Store, dir, threadID string) {
 			e.log.Warn("forget checkpoints", "thread", threadID, "error", err)
 		}
 	})
+}
+
+// deleted tells whoever keeps something of a project or a thread outside the engine.
+func (e *Engine) deleted(projectID, threadID string) {
+	if e.o.Deleted == nil {
+		return
+	}
+	e.chore(func() {
+		ctx, cancel := context.WithTimeout(e.life, e.t.call)
+		defer cancel()
+		e.o.Deleted(ctx, projectID, threadID)
+	})
+}
+
+// Folder is where a thread of a project works, or with threadID "" the project: what the
+// database says, never what a client does.
+func (e *Engine) Folder(ctx context.Context, projectID, threadID string) (string, error) {
+	st, err := e.ready()
+	if err != nil {
+		return "", err
+	}
+	p, err := e.project(ctx, st, projectID)
+	if err != nil || threadID == "" {
+		return p.Path, e.clientError("find the project", err)
+	}
+	threads, err := st.Threads(ctx, projectID)
+	if err != nil {
+		return "", e.clientError("find the thread", err)
+	}
+	for _, t := range threads {
+		if t.ID == threadID {
+			return cmp.Or(t.Dir, p.Path), nil
+		}
+	}
+	return "", &api.Error{Code: api.CodeNotFound, Message: "This thread does not exist (any more)."}
 }
 
 // CreateThread starts an empty thread. AgentID "" takes the project's last agent.

@@ -23,11 +23,15 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
+	"catamaran/internal/proc"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/protocol.md's table")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proc.GuardMain()
+	goleak.VerifyTestMain(m)
+}
 
 // lockedBuffer is a log that may be read while it is written.
 type lockedBuffer struct {
@@ -397,7 +401,7 @@ func TestNewRefusesWhatIsMissing(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Fatal("taken")
 	}
-	if reflect.TypeFor[Options]().NumField() != 8 {
+	if reflect.TypeFor[Options]().NumField() != 9 {
 		t.Fatal("the options changed: look at New")
 	}
 }
