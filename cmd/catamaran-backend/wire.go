@@ -16,6 +16,7 @@ import (
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
+	"catamaran/internal/file"
 	"catamaran/internal/git"
 	"catamaran/internal/logfile"
 	"catamaran/internal/loginenv"
@@ -47,6 +48,7 @@ func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Clo
 type tools struct {
 	agents engine.Agents
 	doctor *doctor.Doctor
+	files  *file.Files
 	env    *loginenv.Source
 }
 
@@ -72,7 +74,11 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 		Env: env.Env, Shell: env.Shell, Dirs: agent.SearchDirs, Agents: agents.List,
 		Log: logPath(st.dir), Redact: logfile.Redact,
 	})
-	return tools{agents, d, env}, err
+	files := file.New(func(ctx context.Context) []string {
+		environ, _ := env.Env(ctx, false)
+		return environ
+	})
+	return tools{agents, d, files, env}, err
 }
 
 // newTerminals makes the owner of terminals, which start with the login environment where the engine says.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -165,29 +164,6 @@ func (e *Engine) deleted(projectID, threadID string) {
 		defer cancel()
 		e.o.Deleted(ctx, projectID, threadID)
 	})
-}
-
-// Folder is where a thread of a project works, or with threadID "" the project: what the
-// database says, never what a client does.
-func (e *Engine) Folder(ctx context.Context, projectID, threadID string) (string, error) {
-	st, err := e.ready()
-	if err != nil {
-		return "", err
-	}
-	p, err := e.project(ctx, st, projectID)
-	if err != nil || threadID == "" {
-		return p.Path, e.clientError("find the project", err)
-	}
-	threads, err := st.Threads(ctx, projectID)
-	if err != nil {
-		return "", e.clientError("find the thread", err)
-	}
-	for _, t := range threads {
-		if t.ID == threadID {
-			return cmp.Or(t.Dir, p.Path), nil
-		}
-	}
-	return "", &api.Error{Code: api.CodeNotFound, Message: "This thread does not exist (any more)."}
 }
 
 // CreateThread starts an empty thread. AgentID "" takes the project's last agent.
