@@ -54,6 +54,7 @@ var table = []route{
 	command(api.MethodTurnEdit, "Changes the text of a queued turn.", (*engine.Engine).EditTurn),
 	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
 	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
+	query(api.MethodSearch, "Looks for words in titles and messages.", (*engine.Engine).Search),
 	command(api.MethodQuestionAnswer, "Answers a question part by part, or declines to answer it.", (*engine.Engine).AnswerQuestion),
 	own(api.MethodAttachmentURL, "An address for an uploaded file that is good for ten minutes and needs no token.", (*Server).attachmentURL),
 	terminal(api.MethodTerminalOpen, "Opens a terminal in a project's folder, or in a thread's own.", (*term.Manager).Open),

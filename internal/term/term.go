@@ -159,6 +159,9 @@ func (m *Manager) Open(ctx context.Context, commandID string, r api.TerminalOpen
 	if err == nil {
 		err = checkSize(cols, rows)
 	}
+	if err == nil && r.ProjectID == "" {
+		err = &api.Error{Code: api.CodeInvalid, Message: "A terminal needs a project."}
+	}
 	if err == nil {
 		err = m.load(ctx)
 	}
