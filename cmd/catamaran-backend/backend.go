@@ -20,6 +20,7 @@ import (
 	"catamaran/internal/engine"
 	"catamaran/internal/home"
 	"catamaran/internal/server"
+	"catamaran/internal/settings"
 )
 
 // maxDrain bounds the end, so that the process is gone 5 s after its owner
@@ -104,7 +105,7 @@ func newBackend(st state, o options) (*backend, error) {
 		return nil, err
 	}
 	b.server, err = server.New(server.Options{
-		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Distro: os.Getenv("WSL_DISTRO_NAME"),
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Distro: os.Getenv("WSL_DISTRO_NAME"), Settings: settings.New(st.dir),
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
 			Home: st.userHome, Data: st.dir, Started: started.UnixMilli(), PID: os.Getpid(),

@@ -20,6 +20,7 @@ import (
 	"catamaran/internal/gateway"
 	"catamaran/internal/logfile"
 	"catamaran/internal/proc"
+	"catamaran/internal/settings"
 	"catamaran/internal/shell"
 	"catamaran/web"
 )
@@ -120,7 +121,7 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	o := gateway.Options{
 		StateDir: t.desktop, Identity: identity, Backends: pool, Environments: pool, Modes: pool,
 		Assets: web.Handler(), Version: build.Version, Log: logs.log,
-		Doctor: desk, Forward: desk.forward, Opener: desk,
+		Doctor: desk, Forward: desk.forward, Opener: desk, Settings: settings.New(t.desktop),
 	}
 	if !c.NoWindow {
 		o.Activate = d.showWindow

@@ -51,6 +51,10 @@ func (g *Gateway) extras(methods map[string]method) {
 		methods[api.MethodForwardGet] = typed(func(context.Context, api.Empty) (api.Forwarding, error) { return f.Get(), nil })
 		methods[api.MethodForwardSet] = typed(func(_ context.Context, c api.ForwardingChange) (api.Forwarding, error) { return f.Set(c) })
 	}
+	if s := g.o.Settings; s != nil {
+		methods[api.MethodSettingsGet] = typed(func(context.Context, api.Empty) (api.Settings, error) { return s.Get() })
+		methods[api.MethodSettingsSet] = typed(func(_ context.Context, c api.SettingsChange) (api.Settings, error) { return s.Set(c) })
+	}
 	if g.o.Opener != nil {
 		methods[api.MethodOpeners] = typed(g.openers)
 		methods[api.MethodOpenIn] = typed(g.openIn)

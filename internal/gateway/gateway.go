@@ -64,6 +64,12 @@ type Modes interface {
 	Dismiss()
 }
 
+// Settings is what a person chose; *settings.Store is one.
+type Settings interface {
+	Get() (api.Settings, error)
+	Set(api.SettingsChange) (api.Settings, error)
+}
+
 // Options of a gateway.
 type Options struct {
 	// StateDir holds the file "port" (the last port, tried first) and the gateway's identity.
@@ -82,7 +88,9 @@ type Options struct {
 	Doctor  Doctor
 	Forward Forwarder
 	Opener  Opener
-	Log     *slog.Logger
+	// Settings keeps what the person chose; nil knows none of its methods.
+	Settings Settings
+	Log      *slog.Logger
 	// Now is the clock for sessions; nil is time.Now.
 	Now func() time.Time
 }

@@ -61,7 +61,9 @@ type Options struct {
 	Descriptor api.Descriptor
 	// Distro is the WSL distro the backend runs in, "" elsewhere. It makes Windows paths translatable.
 	Distro string
-	Log    *slog.Logger
+	// Settings answers settings.get and settings.set at the stand-alone door; nil knows neither.
+	Settings Settings
+	Log      *slog.Logger
 }
 
 // Server is the backend's http.Handler. It is safe for concurrent use.

@@ -1304,6 +1304,43 @@ export interface Launch {
   version: string;
 }
 
+/**
+ * Settings are what a person chose in the app: values by name, whose meaning is
+ * the page's, and key bindings.
+ */
+export interface Settings {
+  values: Record<string, unknown>;
+  /** Keys are the person's own rows in the file's order, without those in Problems. */
+  keys: KeyBinding[];
+  /** Path and KeysPath are the files, which may be edited by hand. */
+  path: string;
+  keysPath: string;
+  /** Problems are parts of the files that are not used; they are kept. */
+  problems?: SettingsProblem[];
+}
+
+/** KeyBinding is a row of the key binding file. */
+export interface KeyBinding {
+  key: string;
+  /** Command is a command's id; with "-" before it the key is taken away from it. */
+  command: string;
+  when?: string;
+}
+
+/** SettingsProblem is a part of a file that cannot be used. */
+export interface SettingsProblem {
+  /** File is the file's name, Line the line it begins on, from 1; 0 is the whole file. */
+  file: string;
+  line?: number;
+  message: string;
+}
+
+/** SettingsChange changes some values (null removes one) and, when given, replaces the key bindings. */
+export interface SettingsChange {
+  values?: Record<string, unknown>;
+  keys?: KeyBinding[];
+}
+
 /** ClientFrame is what a client sends. */
 export interface ClientFrame {
   /** Type: hello, call, subscribe, unsubscribe, ping. */
@@ -1876,6 +1913,8 @@ export const MethodWorktreeScript = "worktree.script";
 export const MethodJobCancel = "job.cancel";
 export const TopicGit = "git:";
 export const TopicJob = "job:";
+export const MethodSettingsGet = "settings.get";
+export const MethodSettingsSet = "settings.set";
 export const FrameHello = "hello";
 export const FrameCall = "call";
 export const FrameSubscribe = "subscribe";
