@@ -199,7 +199,10 @@ export interface ThreadPin {
   pinned: boolean;
 }
 
-/** Search looks for words in titles and messages. */
+/**
+ * Search looks for words in titles and messages: all of the words, each as the beginning of one, whatever
+ * their case and accents; what is in double quotes as it is. Titles come first, then messages, newest first.
+ */
 export interface Search {
   text: string;
   /** ProjectID or ThreadID narrow it down. */
@@ -215,6 +218,8 @@ export interface SearchHits {
   hits: SearchHit[];
   /** More says that there are more than are listed. */
   more?: boolean;
+  /** Indexing says that messages from before the search existed are still being read: there may be more soon. */
+  indexing?: boolean;
 }
 
 /** SearchHit is a thread whose title matches, or an item of it whose text does. */
@@ -2046,6 +2051,7 @@ export const MethodTurnUnqueue = "turn.unqueue";
 export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
+export const MethodSearch = "search.query";
 export const MethodQuestionAnswer = "question.answer";
 export const MethodAttachmentURL = "attachment.url";
 export const MethodDiffTurn = "diff.turn";
