@@ -16,9 +16,11 @@ import (
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
+	"catamaran/internal/file"
 	"catamaran/internal/git"
 	"catamaran/internal/logfile"
 	"catamaran/internal/loginenv"
+	"catamaran/internal/term"
 )
 
 // openLog opens dir/logs/backend.log. CATAMARAN_LOG wins over the level the
@@ -46,6 +48,8 @@ func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Clo
 type tools struct {
 	agents engine.Agents
 	doctor *doctor.Doctor
+	files  *file.Files
+	env    *loginenv.Source
 }
 
 // newTools makes the registry of agents, found in the person's login environment
@@ -70,7 +74,16 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 		Env: env.Env, Shell: env.Shell, Dirs: agent.SearchDirs, Agents: agents.List,
 		Log: logPath(st.dir), Redact: logfile.Redact,
 	})
-	return tools{agents, d}, err
+	files := file.New(func(ctx context.Context) []string {
+		environ, _ := env.Env(ctx, false)
+		return environ
+	})
+	return tools{agents, d, files, env}, err
+}
+
+// newTerminals makes the owner of terminals, which start with the login environment where the engine says.
+func newTerminals(st state, log *slog.Logger, env *loginenv.Source, folder func(ctx context.Context, projectID, threadID string) (string, error)) (*term.Manager, error) {
+	return term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log})
 }
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }

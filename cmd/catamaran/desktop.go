@@ -20,6 +20,7 @@ import (
 	"catamaran/internal/gateway"
 	"catamaran/internal/logfile"
 	"catamaran/internal/proc"
+	"catamaran/internal/settings"
 	"catamaran/internal/shell"
 	"catamaran/web"
 )
@@ -120,16 +121,10 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	o := gateway.Options{
 		StateDir: t.desktop, Identity: identity, Backends: pool, Environments: pool, Modes: pool,
 		Assets: web.Handler(), Version: build.Version, Log: logs.log,
-		Doctor: desk, Forward: desk.forward, Opener: desk,
-	}
-	if !c.NoWindow {
-		o.Activate = d.showWindow
-	}
-	if d.gateway, err = gateway.New(o); err != nil {
-		return nil, err
+		Doctor: desk, Forward: desk.forward, Opener: desk, Settings: settings.New(t.desktop),
 	}
 	ways := shell.Ways(shell.Surroundings{
-		GOOS: runtime.GOOS, Getenv: os.Getenv, ExeDir: pl.exeDir, Profile: filepath.Join(t.desktop, "window"),
+		GOOS: runtime.GOOS, Getenv: os.Getenv, ExeDir: pl.exeDir, Profile: filepath.Join(t.desktop, "window"), WebView: shell.WebView,
 		Exists: func(p string) bool { _, err := os.Stat(p); return err == nil },
 		Look: func(name string) string {
 			p, err := proc.LookPath(name, os.Getenv("PATH"))
@@ -139,7 +134,18 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 			return p
 		},
 	})
-	d.windows = shell.NewWindows(ways, d.launchURL, quit, logs.log)
+	d.windows = shell.NewWindows(shell.WindowsOptions{
+		Ways: ways, URL: d.launchURL, Closed: quit, State: t.desktop, Data: filepath.Join(t.desktop, "webview"), Log: logs.log,
+	})
+	o.Dialogs = d.windows
+	o.Quit = quit
+	o.OpenURL = func(ctx context.Context, url string) error { return shell.OpenURL(ctx, url, logs.log) }
+	if !c.NoWindow {
+		o.Activate = d.showWindow
+	}
+	if d.gateway, err = gateway.New(o); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -180,7 +186,7 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 	g.Go(func() error {
 		select {
 		case <-d.quitted:
-			d.logs.log.Info("the window was closed")
+			d.logs.log.Info("the window was closed, or a command asked for the end")
 			cancel()
 		case <-ctx.Done():
 		}

@@ -31,6 +31,21 @@ const (
 	CodeAgentFailed   Code = "agent_failed"
 	CodeAgentSignIn   Code = "agent_sign_in"
 
+	CodeGitAuth      Code = "git_auth"        // no credential, or one that was not taken
+	CodeGitHostKey   Code = "git_host_key"    // the host's key is not known, or changed
+	CodeGitNetwork   Code = "git_network"     // the remote was not reached
+	CodeGitIdentity  Code = "git_identity"    // no name and address to commit with
+	CodeGitSigning   Code = "git_signing"     // the commit could not be signed
+	CodeGitHook      Code = "git_hook"        // a hook refused
+	CodeGitConflict  Code = "git_conflict"    // files with conflicts, or an operation under way
+	CodeGitDirty     Code = "git_dirty"       // uncommitted changes are in the way
+	CodeGitRejected  Code = "git_rejected"    // the remote has commits that are not here, or refuses
+	CodeGitDetached  Code = "git_detached"    // no branch is checked out
+	CodeGitUpstream  Code = "git_no_upstream" // the branch has no upstream, or no remote
+	CodeGitNothing   Code = "git_nothing"     // there is nothing to commit
+	CodeGitForge     Code = "git_forge"       // gh failed
+	CodeGitUntrusted Code = "git_untrusted"   // the repository belongs to another user
+
 	CodePathUntranslatable Code = "path_untranslatable"
 	CodePathOutside        Code = "path_outside_project"
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"catamaran/internal/api"
+	"catamaran/internal/settings"
 )
 
 // desk is the desktop's half, for these tests.
@@ -165,12 +166,33 @@ func TestWithoutADesk(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	token := f.signIn()
-	for _, m := range []string{api.MethodDiagnose, api.MethodForwardGet, api.MethodForwardSet, api.MethodOpeners, api.MethodOpenIn} {
+	for _, m := range []string{api.MethodDiagnose, api.MethodForwardGet, api.MethodForwardSet, api.MethodOpeners, api.MethodOpenIn, api.MethodSettingsGet, api.MethodSettingsSet} {
 		if res, body := f.do("POST", "/api/call/"+m, token, "{}"); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s %s", m, res.Status, body)
 		}
 	}
 	if res, _ := f.do("POST", "/api/diagnostics", token, "{}"); res.StatusCode != http.StatusServiceUnavailable {
 		t.Error(res.Status)
+	}
+}
+
+func TestSettingsAreKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := start(t, func(o *Options) { o.Settings = settings.New(dir) })
+	token := f.signIn()
+	for _, c := range []struct {
+		method, body, want string
+		status             int
+	}{
+		{api.MethodSettingsGet, `{}`, `"keys":[]`, 200},
+		{api.MethodSettingsSet, `{"values":{"appearance.theme":"dark"},"keys":[{"key":"f9","command":"view.theme"}]}`, `"appearance.theme":"dark"`, 200},
+		{api.MethodSettingsGet, `{}`, `"command":"view.theme"`, 200},
+		{api.MethodSettingsSet, `{"values":{"no such name":1}}`, `"invalid_request"`, 400},
+		{api.MethodSettingsSet, `{"keys":[{"key":"f9"}]}`, `"invalid_request"`, 400},
+	} {
+		if res, body := f.do("POST", "/api/call/"+c.method, token, c.body); res.StatusCode != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %s %s", c.method, c.body, res.Status, body)
+		}
 	}
 }

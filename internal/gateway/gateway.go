@@ -64,6 +64,12 @@ type Modes interface {
 	Dismiss()
 }
 
+// Settings is what a person chose; *settings.Store is one.
+type Settings interface {
+	Get() (api.Settings, error)
+	Set(api.SettingsChange) (api.Settings, error)
+}
+
 // Options of a gateway.
 type Options struct {
 	// StateDir holds the file "port" (the last port, tried first) and the gateway's identity.
@@ -78,11 +84,18 @@ type Options struct {
 	Version string
 	// Activate opens or focuses a window (an argument handed over by a second start); nil does nothing.
 	Activate func(ctx context.Context) error
+	// Quit begins the desktop's end and returns at once; without it nothing on the control endpoint ends it.
+	Quit func()
 	// Doctor, Forward and Opener answer what their methods ask; without one the methods are unknown.
 	Doctor  Doctor
 	Forward Forwarder
 	Opener  Opener
-	Log     *slog.Logger
+	// Dialogs shows native dialogs, OpenURL opens an address in the system's browser; without one its method is unknown.
+	Dialogs Dialogs
+	OpenURL func(ctx context.Context, url string) error
+	// Settings keeps what the person chose; nil knows none of its methods.
+	Settings Settings
+	Log      *slog.Logger
 	// Now is the clock for sessions; nil is time.Now.
 	Now func() time.Time
 }

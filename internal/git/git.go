@@ -42,11 +42,19 @@ type Command struct {
 	Env    []string // added after the cleaning, e.g. GIT_INDEX_FILE
 	Stdin  []byte
 	Max    int64 // bound on stdout, default 16 MiB
+	// Progress receives stderr as it comes; may be nil.
+	Progress io.Writer
+	// Hooks says that the user's hooks and filters may run programs for whom a
+	// plain C locale is too little.
+	Hooks bool
+	// Tail bounds the stderr that is kept, in bytes; 0 is 16 KiB.
+	Tail int
 }
 
 // Output is the result of a Command.
 type Output struct {
 	Stdout    []byte
+	Stderr    string
 	Truncated bool
 }
 
@@ -55,6 +63,8 @@ type Error struct {
 	Args   []string
 	Exit   int // -1 when a signal ended it
 	Stderr string
+	// Stdout is the beginning of what it printed: some failures are told there.
+	Stdout string
 }
 
 func (e *Error) Error() string {
@@ -94,7 +104,10 @@ func Run(ctx context.Context, c Command) (Output, error) {
 	if max <= 0 {
 		max = DefaultMax
 	}
-	env := append(cleanEnv(os.Environ()), c.Env...)
+	env := append(cleanEnv(environ(ctx)), c.Env...)
+	if c.Hooks {
+		env = append(env, "LC_ALL=C.UTF-8")
+	}
 	path, _ := proc.EnvValue(env, "PATH")
 	program, err := proc.LookPath("git", path)
 	if err != nil {
@@ -114,6 +127,10 @@ func Run(ctx context.Context, c Command) (Output, error) {
 		Args: append(args, c.Args...),
 		Dir:  c.Dir,
 		Env:  env,
+		// Without a terminal of its own nothing below can ask at ours.
+		NewSession: true,
+		Stderr:     c.Progress,
+		StderrTail: c.Tail,
 	}, stdin, max)
 	if err != nil {
 		return Output{}, err
@@ -122,9 +139,26 @@ func Run(ctx context.Context, c Command) (Output, error) {
 		return Output{Stdout: res.Stdout, Truncated: true}, nil
 	}
 	if res.ExitCode != 0 {
-		return Output{Stdout: res.Stdout}, &Error{Args: c.Args, Exit: res.ExitCode, Stderr: strings.TrimSpace(res.Stderr)}
+		return Output{Stdout: res.Stdout, Stderr: res.Stderr}, &Error{Args: c.Args, Exit: res.ExitCode, Stderr: strings.TrimSpace(res.Stderr),
+			Stdout: proc.Text(res.Stdout[:min(len(res.Stdout), 4<<10)])}
 	}
-	return Output{Stdout: res.Stdout}, nil
+	return Output{Stdout: res.Stdout, Stderr: res.Stderr}, nil
+}
+
+type envKey struct{}
+
+// WithEnv returns a context in which git and gh run in the given environment
+// instead of this process's: a person's hooks need their login PATH. GIT_* is
+// taken out of it all the same.
+func WithEnv(ctx context.Context, environ []string) context.Context {
+	return context.WithValue(ctx, envKey{}, environ)
+}
+
+func environ(ctx context.Context) []string {
+	if env, ok := ctx.Value(envKey{}).([]string); ok && env != nil {
+		return env
+	}
+	return os.Environ()
 }
 
 // overrides replace what a person's shell may have set.
@@ -136,6 +170,7 @@ var overrides = []string{
 	"GIT_SEQUENCE_EDITOR=:",
 	"GIT_ASKPASS=",
 	"SSH_ASKPASS=",
+	"SSH_ASKPASS_REQUIRE=never",
 	"GCM_INTERACTIVE=never",
 	"LC_ALL=C",
 	"LANGUAGE=",
@@ -144,7 +179,7 @@ var overrides = []string{
 // cleanEnv removes GIT_* (a backend started from a hook or an alias would work
 // on the wrong repository) and sets the overrides.
 func cleanEnv(environ []string) []string {
-	drop := map[string]bool{"EDITOR": true, "VISUAL": true, "PAGER": true}
+	drop := map[string]bool{"EDITOR": true, "VISUAL": true, "PAGER": true, "GPG_TTY": true}
 	for _, o := range overrides {
 		name, _, _ := strings.Cut(o, "=")
 		drop[name] = true
@@ -173,6 +208,33 @@ func missing() error {
 // Repo is a working tree. Top is its root (absolute), GitDir the repository's
 // directory of this working tree, Branch the checked-out branch ("" when detached).
 type Repo struct{ Top, GitDir, Branch string }
+
+// CommonDir is the directory that all working trees of the repository share;
+// GitDir itself in the main one.
+func (r Repo) CommonDir() string {
+	line := readLine(filepath.Join(r.GitDir, "commondir"))
+	switch {
+	case line == "":
+		return r.GitDir
+	case filepath.IsAbs(line):
+		return filepath.FromSlash(line)
+	}
+	return filepath.Join(r.GitDir, filepath.FromSlash(line))
+}
+
+// readLine reads a small file of Git's own, "" where there is none.
+func readLine(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 4096))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
 
 // ErrNotRepo: the directory is not inside a working tree.
 var ErrNotRepo = errors.New("not a Git repository")
@@ -221,16 +283,7 @@ func Inside(dir string) bool {
 // for a branch without a commit too. Repositories whose refs are no files keep
 // a placeholder there, which reads as detached.
 func branch(gitDir string) string {
-	f, err := os.Open(filepath.Join(gitDir, "HEAD"))
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 4096))
-	if err != nil {
-		return ""
-	}
-	name, ok := strings.CutPrefix(strings.TrimSpace(string(b)), "ref: refs/heads/")
+	name, ok := strings.CutPrefix(readLine(filepath.Join(gitDir, "HEAD")), "ref: refs/heads/")
 	if !ok || name == ".invalid" {
 		return ""
 	}

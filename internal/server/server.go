@@ -24,6 +24,8 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
+	"catamaran/internal/file"
+	"catamaran/internal/term"
 )
 
 const (
@@ -49,10 +51,12 @@ type Doctor interface {
 	Run(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error)
 }
 
-// Options of a Server. All fields but Doctor and Distro are required.
+// Options of a Server. All fields but Doctor, Files, Terminals and Distro are required.
 type Options struct {
 	// Doctor answers doctor.run; nil refuses it.
-	Doctor   Doctor
+	Doctor Doctor
+	// Files shows the files of projects; nil refuses it.
+	Files    *file.Files
 	Engine   *engine.Engine
 	Identity *auth.Identity
 	// Codes holds the credentials that can be exchanged for a session.
@@ -61,7 +65,11 @@ type Options struct {
 	Descriptor api.Descriptor
 	// Distro is the WSL distro the backend runs in, "" elsewhere. It makes Windows paths translatable.
 	Distro string
-	Log    *slog.Logger
+	// Terminals are the environment's; nil has none.
+	Terminals *term.Manager
+	// Settings answers settings.get and settings.set at the stand-alone door; nil knows neither.
+	Settings Settings
+	Log      *slog.Logger
 }
 
 // Server is the backend's http.Handler. It is safe for concurrent use.
@@ -157,6 +165,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == pathRenew:
 		if allow(w, r, http.MethodPost) {
 			s.serveRenew(w, r)
+		}
+	case r.URL.Path == api.PathFileBytes:
+		if allow(w, r, http.MethodPost) {
+			s.serveFile(w, r)
 		}
 	default:
 		auth.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "There is nothing at this address."})

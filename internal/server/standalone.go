@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -20,6 +21,12 @@ const (
 	pathEnvironments = "/api/environments"
 	pathEnvironment  = "/e/"
 )
+
+// Settings is what a person chose, where there is no desktop to keep it; *settings.Store is one.
+type Settings interface {
+	Get() (api.Settings, error)
+	Set(api.SettingsChange) (api.Settings, error)
+}
 
 // Standalone serves a backend to a browser without a desktop: the page, sign-in
 // by a pairing code, the door's API with the one environment "local", and the
@@ -148,7 +155,19 @@ func (d door) welcome() (api.ServerFrame, <-chan struct{}) {
 	return api.ServerFrame{Type: api.FrameWelcome}, nil
 }
 
-func (d door) call(ctx context.Context, method, _ string, _ []byte) (any, error) {
+func (d door) call(ctx context.Context, method, _ string, params []byte) (any, error) {
+	if s := d.s.o.Settings; s != nil {
+		switch method {
+		case api.MethodSettingsGet:
+			return s.Get()
+		case api.MethodSettingsSet:
+			var c api.SettingsChange
+			if err := json.Unmarshal(params, &c); err != nil {
+				return nil, &api.Error{Code: api.CodeInvalid, Message: "The request's parameters have the wrong shape."}
+			}
+			return s.Set(c)
+		}
+	}
 	switch method {
 	case api.MethodEnvironments:
 		all, _ := d.environments()

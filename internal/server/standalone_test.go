@@ -9,6 +9,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
+	"catamaran/internal/settings"
 )
 
 var testPage = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `"the page"`) })
@@ -142,5 +143,27 @@ func TestStandaloneSockets(t *testing.T) {
 	bad.send(api.ClientFrame{Type: api.FrameHello, Token: "x"})
 	if e := bad.want(api.FrameError, "").Error; e.Code != api.CodeTokenMalformed {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestStandaloneKeepsSettings(t *testing.T) {
+	t.Parallel()
+	f := newDoor(t)
+	f.SetPhase(api.PhaseReady, nil)
+	token := f.token()
+	if status := f.do("POST", "/api/call/settings.get", token, "{}", nil); status != 404 {
+		t.Errorf("without a store: %d", status)
+	}
+	f.o.Settings = settings.New(t.TempDir())
+	var got api.Settings
+	if status := f.do("POST", "/api/call/settings.set", token, `{"values":{"a.b":true},"keys":[{"key":"x","command":"y"}]}`, &got); status != 200 {
+		t.Errorf("set: %d", status)
+	}
+	if status := f.do("POST", "/api/call/settings.get", token, "{}", &got); status != 200 || string(got.Values["a.b"]) != "true" || len(got.Keys) != 1 {
+		t.Errorf("get: %d %+v", status, got)
+	}
+	var e api.Error
+	if status := f.do("POST", "/api/call/settings.set", token, `{"values":7}`, &e); status != 400 || e.Message == "" {
+		t.Errorf("a wrong shape: %d %+v", status, e)
 	}
 }

@@ -146,6 +146,11 @@ func (s *Store) ProjectAt(ctx context.Context, path string) (api.Project, error)
 	return one[api.Project](ctx, s, "SELECT data FROM projects WHERE path = ?", path)
 }
 
+// Thread returns a thread or ErrNotFound.
+func (s *Store) Thread(ctx context.Context, id string) (api.Thread, error) {
+	return one[api.Thread](ctx, s, "SELECT data FROM threads WHERE id = ?", id)
+}
+
 // Threads returns the threads of a project.
 func (s *Store) Threads(ctx context.Context, projectID string) ([]api.Thread, error) {
 	return list[api.Thread](ctx, s.reader, "SELECT data FROM threads WHERE project = ? ORDER BY id", projectID)
@@ -262,4 +267,9 @@ func (s *Store) ids(ctx context.Context, query string) ([]string, error) {
 		all = append(all, id)
 	}
 	return all, rows.Err()
+}
+
+// Busy returns the threads that have turns that have not ended.
+func (s *Store) Busy(ctx context.Context) ([]api.Thread, error) {
+	return list[api.Thread](ctx, s.reader, "SELECT data FROM threads WHERE id IN (SELECT thread FROM turns WHERE open) ORDER BY id")
 }

@@ -185,8 +185,8 @@ func (s *Session) Give(from, to string) {
 	s.t.Helper()
 	err := os.MkdirAll(filepath.Dir(to), 0o755)
 	if err == nil {
-		var out []byte
-		if out, err = exec.Command("cp", "-rl", from, to).CombinedOutput(); err != nil {
+		if err = exec.Command("cp", "-rl", from, to).Run(); err != nil { // another file system
+			var out []byte
 			if out, err = exec.Command("cp", "-r", from, to).CombinedOutput(); err != nil {
 				err = fmt.Errorf("%w: %s", err, out)
 			}

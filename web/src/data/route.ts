@@ -5,14 +5,14 @@ export const settingsSections = ["environments", "appearance", "diagnostics", "a
 
 export type Route =
   | { page: "home" }
-  | { page: "thread"; env: string; thread: string }
+  | { page: "thread"; env: string; thread: string; item?: string }
   | { page: "project"; env: string; project: string }
   | { page: "settings"; section: SettingsSection };
 
 export function parseRoute(pathname: string): Route {
   const parts = pathname.split("/").filter(Boolean).map(decode);
-  const [head, a, b] = parts;
-  if (head === "t" && a && b) return { page: "thread", env: a, thread: b };
+  const [head, a, b, c] = parts;
+  if (head === "t" && a && b) return { page: "thread", env: a, thread: b, item: c };
   if (head === "p" && a && b) return { page: "project", env: a, project: b };
   if (head === "settings") return { page: "settings", section: settingsSections.find((s) => s === a) ?? "environments" };
   return { page: "home" };
@@ -21,7 +21,7 @@ export function parseRoute(pathname: string): Route {
 export function routePath(r: Route): string {
   switch (r.page) {
     case "thread":
-      return `/t/${encodeURIComponent(r.env)}/${encodeURIComponent(r.thread)}`;
+      return ["/t", r.env, r.thread, ...(r.item ? [r.item] : [])].map((s, i) => (i ? encodeURIComponent(s) : s)).join("/");
     case "project":
       return `/p/${encodeURIComponent(r.env)}/${encodeURIComponent(r.project)}`;
     case "settings":

@@ -1,12 +1,14 @@
 // The words and figures on screen, in one place so that they stay the same everywhere.
-import type { Approval, Environment, EnvironmentState, PermissionMode, Thread, Usage } from "../api/types.gen";
+import type { Approval, Environment, EnvironmentState, Item, PermissionMode, Question, Thread, Turn, Usage } from "../api/types.gen";
 
 export type Tone = "quiet" | "busy" | "wait" | "good" | "bad";
 
 export interface Status {
-  key: "new" | "working" | "waiting" | "done" | "interrupted" | "failed" | "queued" | "stopping";
+  key: "new" | "working" | "waiting" | "question" | "plan" | "done" | "interrupted" | "failed" | "queued" | "stopping";
   word: string;
   tone: Tone;
+  /** The word for a narrow place. */
+  short?: string;
 }
 
 export function threadStatus(t: Pick<Thread, "state" | "stopping">): Status {
@@ -27,6 +29,35 @@ export function threadStatus(t: Pick<Thread, "state" | "stopping">): Status {
     default:
       return { key: "new", word: "New", tone: "quiet" };
   }
+}
+
+/** What a turn waits for; "" when it waits for nothing. */
+export type Asking = "" | "approval" | "question" | "plan";
+
+/** askingOf tells what an item asks of a person now. */
+export function askingOf(i: Item | undefined): Asking {
+  if (i?.question?.state === "pending") return "question";
+  if (i?.approval?.state !== "pending") return "";
+  return i.approval.kind === "plan" ? "plan" : "approval";
+}
+
+const askingWords: Record<Exclude<Asking, "">, Status> = {
+  approval: { key: "waiting", word: "Waiting for approval", tone: "wait" },
+  question: { key: "question", word: "Waiting for an answer", tone: "wait" },
+  plan: { key: "plan", word: "Plan ready", tone: "wait" },
+};
+
+/** listStatus is a thread's word in a list, also without its timeline. */
+export function listStatus(t: Pick<Thread, "state" | "stopping" | "asking">): Status {
+  if (t.stopping || t.state !== "waiting") return threadStatus(t);
+  const asking = t.asking === "question" || t.asking === "plan" ? t.asking : "approval";
+  return { ...askingWords[asking], short: { approval: "Approval", question: "Answer", plan: undefined }[asking] };
+}
+
+/** turnStatus is threadStatus with what is known of an open thread: what it waits for. */
+export function turnStatus(t: Pick<Turn, "state">, asking: Asking = "", stopping = false): Status {
+  if (!stopping && t.state === "waiting" && asking) return askingWords[asking];
+  return threadStatus({ state: t.state, stopping });
 }
 
 export function isLive(state: EnvironmentState): boolean {
@@ -78,6 +109,22 @@ export function duration(millis: number): string {
   return `${Math.floor(m / 60)} h ${m % 60} min`;
 }
 
+/** moment is a time of day, with the day when it is not today. */
+export function moment(at: number, now = Date.now()): string {
+  const d = new Date(at);
+  const time = d.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  if (d.toDateString() === new Date(now).toDateString()) return time;
+  const year = d.getFullYear() === new Date(now).getFullYear() ? undefined : "numeric";
+  return `${d.toLocaleDateString(undefined, { day: "numeric", month: "short", year })}, ${time}`;
+}
+
+/** size says bytes in words: "512 bytes", "12 kB", "3.4 MB". */
+export function size(bytes: number): string {
+  if (bytes < 1000) return plural(bytes, "byte");
+  if (bytes < 999_500) return `${Math.round(bytes / 1000)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1).replace(/\.0$/, "")} MB`;
+}
+
 /** age is short enough for the edge of a list row. */
 export function age(at: number, now: number): string {
   const s = Math.max(0, Math.floor((now - at) / 1000));
@@ -121,6 +168,28 @@ export function approvalRecord(a: Approval): { verb: string; tone: Tone; how: st
       return { verb: "Approved", tone: "good", how: chosen };
     case "declined":
       return { verb: "Declined", tone: "bad", how: chosen };
+    case "cancelled":
+      return { verb: "Not answered", tone: "quiet", how: "the turn was cancelled" };
+    case "expired":
+      return { verb: "Expired", tone: "quiet", how: "the agent is gone" };
+    default:
+      return { verb: "Waiting for you", tone: "wait", how: "" };
+  }
+}
+
+/** questionRecord says what was answered, for the line that stays in the log. */
+export function questionRecord(q: Question): { verb: string; tone: Tone; how: string } {
+  switch (q.state) {
+    case "approved": {
+      const said = (q.answers ?? []).map((a) => {
+        const part = q.parts?.find((p) => p.id === a.partId);
+        const chosen = (a.optionIds ?? []).map((id) => part?.options?.find((o) => o.id === id)?.label ?? id);
+        return [...chosen, part?.secret && a.text ? "(hidden)" : a.text].filter(Boolean).join(", ");
+      });
+      return { verb: "Answered", tone: "good", how: said.filter(Boolean).join("; ") };
+    }
+    case "declined":
+      return { verb: "Not answered", tone: "quiet", how: "you left it open" };
     case "cancelled":
       return { verb: "Not answered", tone: "quiet", how: "the turn was cancelled" };
     case "expired":

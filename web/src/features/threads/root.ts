@@ -1,12 +1,19 @@
 import { getContext, setContext } from "svelte";
+import type { ThreadStore } from "../../data/thread.svelte";
 
-// The path of the project that a timeline belongs to, for everything drawn in it.
-const key = Symbol("project root");
+// The thread that a timeline shows and the path of its project, for everything drawn in it.
+const rootKey = Symbol("project root");
+const threadKey = Symbol("thread");
 
-export function provideRoot(root: () => string): void {
-  setContext(key, root);
+export function provideRoot(root: () => string, thread: () => ThreadStore | undefined = () => undefined): void {
+  setContext(rootKey, root);
+  setContext(threadKey, thread);
 }
 
 export function projectRoot(): () => string {
-  return getContext<(() => string) | undefined>(key) ?? (() => "");
+  return getContext<(() => string) | undefined>(rootKey) ?? (() => "");
+}
+
+export function openThread(): () => ThreadStore | undefined {
+  return getContext<(() => ThreadStore | undefined) | undefined>(threadKey) ?? (() => undefined);
 }
