@@ -1,6 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+import { packed, worker } from "./scripts/worker.mjs";
 
 declare const process: { env: Record<string, string | undefined> };
 
@@ -24,7 +25,8 @@ const frameFirst: Plugin = {
 const base = new RegExp("node_modules/svelte/|/src/(platform/|api/|data/(app|attention|commands|door|environment|errors|history|keys|panels|quiet|reduce|route|settings|socket|thread|when|words)\\.|ui/(Button|Icon|Keys|Logo|Spinner|StatusDot|lazy|renderer|toast)\\.)");
 
 export default defineConfig({
-  plugins: [svelte(), frameFirst],
+  plugins: [svelte(), frameFirst, packed("dist")],
+  worker: worker("."),
   publicDir: "public",
   build: {
     outDir: "dist",

@@ -2,6 +2,9 @@
 // the page's half to package.json and the programs' half to go.mod.
 export const libraries: [name: string, licence: string][] = [
   ["svelte", "MIT"],
+  ["@shikijs/core", "MIT"],
+  ["@shikijs/engine-javascript", "MIT"],
+  ["@shikijs/langs", "MIT; each grammar under its own"],
   ["marked", "MIT"],
   ["dompurify", "MPL-2.0 or Apache-2.0"],
   ["github.com/Microsoft/go-winio", "MIT"],
