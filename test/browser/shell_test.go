@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,18 +11,15 @@ import (
 
 	"catamaran/test/product"
 
-	"github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
-// press sends one key with modifiers to whatever has the focus.
-func (b *tab) press(key string, mods ...input.Modifier) {
-	b.t.Helper()
-	b.do(fmt.Sprintf("press %q %v", key, mods), chromedp.KeyEvent(key, chromedp.KeyModifiers(mods...)))
-}
+var (
+	withCtrl     = chromedp.KeyModifiers(chromedp.ModifierCtrl)
+	withShift    = chromedp.KeyModifiers(chromedp.ModifierShift)
+	withAltShift = chromedp.KeyModifiers(chromedp.ModifierAlt, chromedp.ModifierShift)
+)
 
 // choose types into the palette and takes the row that is chosen.
 func (b *tab) choose(text, want string) {
@@ -31,7 +27,7 @@ func (b *tab) choose(text, want string) {
 	b.see("palette-input")
 	b.do("type "+text, chromedp.KeyEvent(text))
 	b.until("see "+want+" chosen", fmt.Sprintf(`document.querySelector('[data-testid="palette-row"][aria-selected="true"]')?.innerText.includes(%q)`, want))
-	b.press(kb.Enter)
+	b.hit(kb.Enter)
 	b.gone("palette")
 }
 
@@ -61,7 +57,7 @@ func TestPaletteSettingsAndKeys(t *testing.T) {
 
 	// A person in the middle of a message reaches everything.
 	b.fill("composer-input", "a draft")
-	b.press("k", input.ModifierCtrl)
+	b.hit("k", withCtrl)
 	b.see("palette")
 	b.look("palette")
 	b.choose("settapp", "Settings: Appearance")
@@ -77,7 +73,7 @@ func TestPaletteSettingsAndKeys(t *testing.T) {
 	// Search in Settings leads to a row.
 	b.fill("settings-search", "density")
 	b.see("settings-hit")
-	b.press(kb.Enter)
+	b.hit(kb.Enter)
 	b.until("see the row found", `!!document.querySelector('#setting-density')`)
 	b.click("density-compact")
 	b.until("see it compact", `document.documentElement.dataset.density === "compact"`)
@@ -87,14 +83,14 @@ func TestPaletteSettingsAndKeys(t *testing.T) {
 	b.fill("keys-find", "between light")
 	b.until("see one command", `document.querySelectorAll('[data-testid="key-row"]').length === 1`)
 	b.click("key-add")
-	b.press("b", input.ModifierCtrl)
+	b.hit("b", withCtrl)
 	b.seeText("key-taken", "sidebar")
-	b.press(kb.Backspace)
-	b.press(kb.F9)
+	b.hit(kb.Backspace)
+	b.hit(kb.F9)
 	b.click("key-take")
 	setFile(t, filepath.Join(home, "keys.json"), `{"key":"f9","command":"view.theme"}`)
 	b.look("settings-keys")
-	b.press(kb.F9)
+	b.hit(kb.F9)
 	b.until("see it light", `document.documentElement.dataset.theme === "light"`)
 	b.click("key-reset")
 	b.gone("key-reset")
@@ -107,7 +103,7 @@ func TestPaletteSettingsAndKeys(t *testing.T) {
 	b.do("reload", chromedp.Reload())
 	b.seeText("keys-problems", "Line 3")
 	b.seeText("keys-problems", "mod+what")
-	b.press(kb.F8)
+	b.hit(kb.F8)
 	b.until("see it dark again", `document.documentElement.dataset.theme === "dark"`)
 
 	// Ctrl+Enter sends where it was chosen, and Enter writes a line.
@@ -116,13 +112,13 @@ func TestPaletteSettingsAndKeys(t *testing.T) {
 	b.do("go back to the project", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="project-group"] .open').click()`))
 	b.see("composer-input")
 	b.fill("composer-input", "one")
-	b.press(kb.Enter)
+	b.hit(kb.Enter)
 	b.until("see a second line", `document.querySelector('[data-testid="composer-input"]').value.includes("\n")`)
-	b.press(kb.Enter, input.ModifierCtrl)
+	b.hit(kb.Enter, withCtrl)
 	b.see("turn")
 
 	// The palette finds the thread by its title.
-	b.press("k", input.ModifierCtrl)
+	b.hit("k", withCtrl)
 	b.choose("#one", "one")
 	b.see("thread-title")
 	b.clean()
@@ -144,7 +140,7 @@ func TestSidebarKeepsOrder(t *testing.T) {
 
 	// Pinned by the row's menu, with the keyboard.
 	b.do("focus the row", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="thread-row"]').focus()`))
-	b.press(kb.F10, input.ModifierShift)
+	b.hit(kb.F10, withShift)
 	b.see("menu")
 	b.look("sidebar-menu")
 	b.click("thread-pin")
@@ -152,21 +148,21 @@ func TestSidebarKeepsOrder(t *testing.T) {
 	b.click("thread-row")
 	b.seeText("thread-title", "list the files here")
 
-	b.press(kb.F2)
+	b.hit(kb.F2)
 	b.fill("thread-rename-input", "Files of the first project")
-	b.press(kb.Enter)
+	b.hit(kb.Enter)
 	b.seeText("thread-title", "Files of the first project")
 
 	// Archived, taken back, archived again, brought back from Settings.
-	b.press("a", input.ModifierAlt, input.ModifierShift)
+	b.hit("a", withAltShift)
 	b.see("toast-undo")
 	b.gone("thread-row")
 	b.look("toast-undo")
 	b.click("toast-undo")
 	b.see("thread-row")
-	b.press("a", input.ModifierAlt, input.ModifierShift)
+	b.hit("a", withAltShift)
 	b.gone("thread-row")
-	b.press(",", input.ModifierCtrl)
+	b.hit(",", withCtrl)
 	b.click("settings-archive")
 	b.see("archived")
 	b.look("settings-archive")
@@ -183,8 +179,8 @@ func TestSidebarKeepsOrder(t *testing.T) {
 
 	b.do("focus the edge", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="rail-resizer"]').focus()`))
 	before := b.eval(`document.querySelector('[data-testid="sidebar"]').offsetWidth`)
-	b.press(kb.ArrowRight)
-	b.press(kb.ArrowRight)
+	b.hit(kb.ArrowRight)
+	b.hit(kb.ArrowRight)
 	b.until("see it wider", fmt.Sprintf(`document.querySelector('[data-testid="sidebar"]').offsetWidth === %s + 32`, before))
 
 	d.Stop(t)
@@ -203,19 +199,17 @@ func TestNotificationsWhenAway(t *testing.T) {
 	repo := product.GitRepo(t, t.TempDir())
 	d := product.StartDesktop(t, product.Options{})
 	b := open(t, d.URL)
-	origin := b.eval("location.origin")
-	b.do("allow notifications", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, browser.GrantPermissions, browser.GrantPermissionsParams{Origin: origin, Permissions: []browser.PermissionType{browser.PermissionTypeNotifications}})
-		return err
-	}))
 	b.see("add-project")
 	b.addProject(repo)
 	b.newThread()
-	// What the system would show, and a window that has lost the focus.
+	// In the place of the system, which a browser without a screen has none of: what would be shown, and a window that has lost the focus.
 	b.do("watch notifications", chromedp.Evaluate[chromedp.Void](`(() => {
 		window.shown = [];
-		const N = window.Notification;
-		window.Notification = class extends N { constructor(title, o) { super(title, o); window.shown.push({title, body: o.body, note: this}); } };
+		window.Notification = class {
+			static permission = "granted";
+			constructor(title, o) { window.shown.push({title, body: o.body, note: this}); }
+			close() {}
+		};
 		window.away = (yes) => { document.hasFocus = () => !yes; window.dispatchEvent(new Event(yes ? "blur" : "focus")); };
 	})()`))
 	b.prompt("try everything")
