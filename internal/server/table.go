@@ -38,6 +38,7 @@ var table = []route{
 	own(api.MethodDoctorRun, "Checks the environment the backend runs in; answers in every phase.", (*Server).diagnose),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
+	query(api.MethodActivity, "Threads whose turns have not ended: what ending the backend would cut off.", (*engine.Engine).Activity),
 	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
 	query(api.MethodAgentOptions, "What an agent offers in a project: models, efforts, commands; asked once for each version and folder, then kept.", (*engine.Engine).AgentOptions),
 	command(api.MethodThreadCreate, "Creates a thread.", (*engine.Engine).CreateThread),
