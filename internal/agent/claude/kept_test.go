@@ -36,7 +36,7 @@ func keep(t testing.TB, dir, id string, lines ...string) []string {
 }
 
 func says(kind, uuid, parent, content string) string {
-	return fmt.Sprintf(`{"type":%q,"uuid":%q,"parentUuid":%q,"cwd":"/work/shop","timestamp":"2026-03-04T05:06:0%d.000Z","message":{"role":%q,"content":%s}}`,
+	return fmt.Sprintf(`{"type":%q,"uuid":%q,"parentUuid":%q,"cwd":"/home/u/shop","timestamp":"2026-03-04T05:06:0%d.000Z","message":{"role":%q,"content":%s}}`,
 		kind, uuid, parent, len(uuid)%10, kind, content)
 }
 
@@ -46,7 +46,7 @@ var story = []string{
 	`{"type":"attachment","uuid":"x1","parentUuid":"u1","attachment":{"type":"date"}}`,
 	says("assistant", "a1", "x1", `[{"type":"thinking","thinking":"Apples."},{"type":"text","text":"I look."}]`),
 	says("assistant", "a2", "a1", `[{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls apples","description":"List apples"}}]`),
-	says("assistant", "a3", "a2", `[{"type":"tool_use","id":"t2","name":"Read","input":{"file_path":"/work/shop/list.txt"}}]`),
+	says("assistant", "a3", "a2", `[{"type":"tool_use","id":"t2","name":"Read","input":{"file_path":"/home/u/shop/list.txt"}}]`),
 	says("user", "r1", "a2", `[{"type":"tool_result","tool_use_id":"t1","content":"red\ngreen"}]`),
 	says("user", "r2", "a3", `[{"type":"tool_result","tool_use_id":"t2","is_error":true,"content":[{"type":"text","text":"no such file"}]}]`),
 	says("assistant", "off", "r2", `"This was taken back."`),
@@ -61,18 +61,18 @@ var story = []string{
 func TestKeptConversations(t *testing.T) {
 	t.Parallel()
 	d := New(nil)
-	env := keep(t, "/work/shop", "c0ffee-1", story...)
-	list, err := d.Kept(t.Context(), "/work/shop", env)
+	env := keep(t, "/home/u/shop", "c0ffee-1", story...)
+	list, err := d.Kept(t.Context(), "/home/u/shop", env)
 	if err != nil || len(list) != 1 || list[0].ID != "c0ffee-1" || list[0].Title != "Count the apples" || list[0].Messages == 0 || list[0].UpdatedAt == 0 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if list, err = d.Kept(t.Context(), "/work-shop", env); err != nil || len(list) != 0 {
+	if list, err = d.Kept(t.Context(), "/home-u-shop", env); err != nil || len(list) != 0 {
 		t.Fatalf("another folder of the same name: %+v, %v", list, err)
 	}
 	if list, err = d.Kept(t.Context(), "/elsewhere", env); err != nil || len(list) != 0 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	c, err := d.ReadKept(t.Context(), "/work/shop", env, "c0ffee-1")
+	c, err := d.ReadKept(t.Context(), "/home/u/shop", env, "c0ffee-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestKeptConversations(t *testing.T) {
 		t.Errorf("read\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for _, id := range []string{"", "..", "../c0ffee-1", "nothing", `a\b`} {
-		if _, err := d.ReadKept(t.Context(), "/work/shop", env, id); err != agent.ErrNotKept {
+		if _, err := d.ReadKept(t.Context(), "/home/u/shop", env, id); err != agent.ErrNotKept {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
@@ -105,26 +105,26 @@ func TestKeptConversations(t *testing.T) {
 func TestKeptTitlesAndOddFolders(t *testing.T) {
 	t.Parallel()
 	d := New(nil)
-	deep := "/work/" + strings.Repeat("deep/", 60) + "shop"
-	named := append([]string{`{"type":"summary","summary":"Old name"}`, `{"type":"custom-title","customTitle":"Given name"}`}, strings.ReplaceAll(story[1], "/work/shop", deep))
+	deep := "/home/u/" + strings.Repeat("deep/", 60) + "shop"
+	named := append([]string{`{"type":"summary","summary":"Old name"}`, `{"type":"custom-title","customTitle":"Given name"}`}, strings.ReplaceAll(story[1], "/home/u/shop", deep))
 	env := keep(t, deep, "long", named...)
 	list, err := d.Kept(t.Context(), deep, env)
 	if err != nil || len(list) != 1 || list[0].Title != "Given name" {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if list, err = d.Kept(t.Context(), "/work/shop", []string{"HOME=" + t.TempDir()}); err != nil || len(list) != 0 {
+	if list, err = d.Kept(t.Context(), "/home/u/shop", []string{"HOME=" + t.TempDir()}); err != nil || len(list) != 0 {
 		t.Fatalf("without any: %+v, %v", list, err)
 	}
 	// A link to somewhere else is not followed.
-	folder := folders("/work/shop", keep(t, "/work/shop", "real", story...))[0]
+	folder := folders("/home/u/shop", keep(t, "/home/u/shop", "real", story...))[0]
 	if err := os.Symlink(filepath.Join(folder, "real.jsonl"), filepath.Join(folder, "link.jsonl")); err != nil {
 		t.Fatal(err)
 	}
 	env = []string{"CLAUDE_CONFIG_DIR=" + filepath.Dir(filepath.Dir(folder))}
-	if list, err = d.Kept(t.Context(), "/work/shop", env); err != nil || len(list) != 1 {
+	if list, err = d.Kept(t.Context(), "/home/u/shop", env); err != nil || len(list) != 1 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if _, err := d.ReadKept(t.Context(), "/work/shop", env, "link"); err != agent.ErrNotKept {
+	if _, err := d.ReadKept(t.Context(), "/home/u/shop", env, "link"); err != agent.ErrNotKept {
 		t.Fatal(err)
 	}
 }
@@ -143,8 +143,8 @@ func TestKeptIsBounded(t *testing.T) {
 		lines = append(lines, says(kind, uuid, parent, fmt.Sprintf(`"message %d"`, n)))
 		parent = uuid
 	}
-	env := keep(t, "/work/shop", "big", lines...)
-	c, err := New(nil).ReadKept(t.Context(), "/work/shop", env, "big")
+	env := keep(t, "/home/u/shop", "big", lines...)
+	c, err := New(nil).ReadKept(t.Context(), "/home/u/shop", env, "big")
 	if err != nil || !c.Cut || c.Messages != 0 || len(c.Items) > 5000 || len(c.Items) < 4000 || c.Items[0].Kind != api.ItemUserMessage || c.Items[len(c.Items)-1].Text != "message 13999" {
 		t.Fatalf("%d items, cut %v, %v", len(c.Items), c.Cut, err)
 	}
@@ -159,7 +159,7 @@ func FuzzKept(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		glance(t.Context(), path, "/work/shop")
+		glance(t.Context(), path, "/home/u/shop")
 		items, _, err := conversation(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func entryOf(kind, payload string) string {
 	return fmt.Sprintf(`{"timestamp":"2026-03-04T05:06:07.000Z","type":%q,"payload":%s}`, kind, payload)
 }
 
-var meta = entryOf("session_meta", `{"id":"`+keptID+`","cwd":"/work/shop","cli_version":"0.169.0"}`)
+var meta = entryOf("session_meta", `{"id":"`+keptID+`","cwd":"/home/u/shop","cli_version":"0.169.0"}`)
 
 // What the model was told, in every version.
 var toldStory = []string{
@@ -72,24 +72,24 @@ func TestKeptThreads(t *testing.T) {
 	t.Parallel()
 	d := New(nil)
 	env := keep(t, keptID, append([]string{meta}, toldStory...)...)
-	list, err := d.Kept(t.Context(), "/work/shop", env)
+	list, err := d.Kept(t.Context(), "/home/u/shop", env)
 	if err != nil || len(list) != 1 || list[0].ID != keptID || list[0].Title != "Count the apples" || list[0].Messages != 3 || list[0].UpdatedAt == 0 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if list, err = d.Kept(t.Context(), "/work", env); err != nil || len(list) != 0 {
+	if list, err = d.Kept(t.Context(), "/home/u", env); err != nil || len(list) != 0 {
 		t.Fatalf("another folder: %+v, %v", list, err)
 	}
-	c, err := d.ReadKept(t.Context(), "/work/shop", env, keptID)
+	c, err := d.ReadKept(t.Context(), "/home/u/shop", env, keptID)
 	want := "user_message: Count the apples\n[picture]\nreasoning: Apples.\nagent_message: I look.\n" + wantTools + "\nagent_message: None."
 	if err != nil || lines(c.Items) != want || c.Items[0].CreatedAt == 0 {
 		t.Fatalf("%v\n%s\nwant\n%s", err, lines(c.Items), want)
 	}
 	for _, id := range []string{"", "..", "01a2253a-d579-73e1-8ab7-000000000000"} {
-		if _, err := d.ReadKept(t.Context(), "/work/shop", env, id); err != agent.ErrNotKept {
+		if _, err := d.ReadKept(t.Context(), "/home/u/shop", env, id); err != agent.ErrNotKept {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	if list, err = d.Kept(t.Context(), "/work/shop", []string{"HOME=" + t.TempDir()}); err != nil || len(list) != 0 {
+	if list, err = d.Kept(t.Context(), "/home/u/shop", []string{"HOME=" + t.TempDir()}); err != nil || len(list) != 0 {
 		t.Fatalf("without any: %+v, %v", list, err)
 	}
 }
@@ -111,7 +111,7 @@ func TestKeptAsShown(t *testing.T) {
 			story = append(story, toldStory...)
 			story = append(story, write("agent", "None at all."), write("user", "Wrong question"), write("agent", "Wrong answer"),
 				entryOf("event_msg", `{"type":"thread_rolled_back","num_turns":1}`), write("user", "Right question"), write("agent", "Right answer"))
-			c, err := New(nil).ReadKept(t.Context(), "/work/shop", keep(t, keptID, story...), keptID)
+			c, err := New(nil).ReadKept(t.Context(), "/home/u/shop", keep(t, keptID, story...), keptID)
 			want := "user_message: Count\nreasoning: Hm.\n" + wantTools + "\nagent_message: None at all.\nuser_message: Right question\nagent_message: Right answer"
 			if err != nil || lines(c.Items) != want {
 				t.Fatalf("%v\n%s\nwant\n%s", err, lines(c.Items), want)
@@ -129,7 +129,7 @@ func FuzzKept(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		glance(t.Context(), rollout{path: path}, "/work/shop")
+		glance(t.Context(), rollout{path: path}, "/home/u/shop")
 		var g gather
 		if err := agent.Lines(t.Context(), path, 0, func(raw []byte) bool { g.add(readLine(raw)); return true }); err != nil {
 			t.Fatal(err)
