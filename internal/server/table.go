@@ -75,6 +75,8 @@ var table = []route{
 	look(api.MethodFileList, "What is in a folder of a project.", (*Server).listFiles),
 	look(api.MethodFileRead, "A part of a file's text, or what else the file is.", (*Server).readFile),
 	look(api.MethodFileSearch, "Lines of files that hold a text or match a regular expression; ignored files are left out.", (*Server).searchFiles),
+	query(api.MethodSessionList, "Conversations that an agent's own program keeps on disk about a project's folder.", (*engine.Engine).ListSessions),
+	command(api.MethodSessionOpen, "Makes a thread of such a conversation, with its messages; the next turn goes on with it.", (*engine.Engine).OpenSession),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 

@@ -1,8 +1,8 @@
 // One environment as the page holds it: what the desktop says of it, the
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
-import type { Agent, AgentOptions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
+import type { Agent, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, FilePlace, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
+import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, PathFileBytes, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -246,6 +246,12 @@ export class EnvironmentStore {
     return this.session.caller.upload<Attachment>(`${this.base}/api/upload`, file, name, signal);
   }
 
+  /** fileBytes are the bytes of a file of a project, for a picture. */
+  async fileBytes(at: FilePlace, path: string): Promise<Blob> {
+    if (!this.live) throw this.down();
+    return (await this.session.caller.download(`${this.base}${PathFileBytes}`, path, 60_000, { ...at, path })).data;
+  }
+
   /** picture is an address of an image that an <img> can read, for ten minutes. */
   async picture(id: string, threadId?: string): Promise<string> {
     return this.base + (await this.call<AttachmentURL>(MethodAttachmentURL, { id, threadId })).url;
@@ -286,6 +292,17 @@ export class EnvironmentStore {
   }
   seenThread(threadId: string): Promise<Thread> {
     return this.call(MethodThreadSeen, { threadId });
+  }
+  /** search looks for words in titles and messages. */
+  search(r: Search): Promise<SearchHits> {
+    return this.call(MethodSearch, r);
+  }
+  /** sessions lists the conversations that an agent's own program keeps about a project. */
+  sessions(projectId: string, agentId: string): Promise<AgentSessions> {
+    return this.call(MethodSessionList, { projectId, agentId });
+  }
+  openSession(r: SessionOpen): Promise<Thread> {
+    return this.call(MethodSessionOpen, r, { commandId: newCommandId() });
   }
   deleteThread(threadId: string): Promise<void> {
     return this.call(MethodThreadDelete, { threadId }, { commandId: newCommandId() });
