@@ -66,9 +66,6 @@ type Config struct {
 	Path    string
 	Args    []string
 	Env     []string // added to OpenOptions.Env
-	// ModeEnv is added per permission mode, for agents that take their permissions
-	// from the environment and not from the protocol.
-	ModeEnv map[api.PermissionMode][]string
 	// Prepare, where set, returns more environment for a session in dir, for agents
 	// whose permissions depend on the person's own configuration.
 	Prepare func(ctx context.Context, c Config, dir string, env []string, mode api.PermissionMode) ([]string, error)
@@ -188,6 +185,6 @@ type Preset struct {
 	// OldArgs are used instead of Args for versions before ArgsSince.
 	OldArgs   []string
 	ArgsSince string
-	// ModeEnv is handed on as Config.ModeEnv.
-	ModeEnv map[api.PermissionMode][]string
+	// Prepare is handed on as Config.Prepare.
+	Prepare func(ctx context.Context, c Config, dir string, env []string, mode api.PermissionMode) ([]string, error)
 }

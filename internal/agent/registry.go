@@ -121,7 +121,7 @@ func (r *Registry) Resolve(ctx context.Context, agentID string) (Driver, Config,
 			Hint: "Install it, then look for agents again: " + d.preset.Install}
 	}
 	return r.o.Drivers[d.preset.Driver], Config{
-		ID: d.preset.ID, Name: d.preset.Name, Version: d.agent.Version, Path: d.agent.Path, Args: d.args, ModeEnv: d.preset.ModeEnv, SignIn: d.preset.SignIn,
+		ID: d.preset.ID, Name: d.preset.Name, Version: d.agent.Version, Path: d.agent.Path, Args: d.args, Prepare: d.preset.Prepare, SignIn: d.preset.SignIn,
 	}, slices.Clone(env), nil
 }
 

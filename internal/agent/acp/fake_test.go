@@ -147,6 +147,7 @@ func (f *fakeAgent) turn(role string, m agenttest.Message) string {
 		f.update(`"sessionUpdate":"usage_update","used":5,"size":10`)
 		f.update(`"sessionUpdate":"current_mode_update","currentModeId":"x"`)
 		f.ask("elicitation/create", `{}`)
+		f.ask("dance/tango", `{}`)
 	case "permission":
 		f.ask("vendor/item/requestApproval", `{"reason":"Launch the rocket?"}`)
 		f.ask("session/request_permission", `{"options":[{"optionId":"maybe","name":"Maybe","kind":"allow_on_tuesdays"}],"toolCall":{"toolCallId":"t9","title":"think hard","kind":"levitate"}}`)

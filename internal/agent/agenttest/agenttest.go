@@ -38,8 +38,9 @@ type Target struct {
 	Ask, Told string
 	// See is a prompt that comes with one picture, Seen a part of what it says to it.
 	See, Seen string
-	// Which is a prompt that makes it tell its model, Model one that can be chosen.
-	Which, Model string
+	// Which is a prompt that makes it tell its model, Model one that can be chosen, Named
+	// what it calls that where it is another name.
+	Which, Model, Named string
 	// Effort can be chosen.
 	Effort string
 	// Slow is a prompt that takes a few seconds, Steered what it says once it got
