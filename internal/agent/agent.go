@@ -180,8 +180,10 @@ type Preset struct {
 	Args    []string
 	// VersionArgs print the version.
 	VersionArgs []string
-	Install     string
-	SignIn      string
+	// StatusArgs tell by the exit code whether somebody is signed in: 0 yes, 1 no.
+	StatusArgs []string
+	Install    string
+	SignIn     string
 	// OldArgs are used instead of Args for versions before ArgsSince.
 	OldArgs   []string
 	ArgsSince string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"catamaran/internal/api"
@@ -31,7 +32,7 @@ func OpenCodePrepare(ctx context.Context, c Config, dir string, env []string, mo
 	}
 	ctx, cancel := context.WithTimeout(ctx, configTimeout)
 	defer cancel()
-	r, err := proc.Run(ctx, proc.Spec{Name: "opencode config", Path: c.Path, Args: []string{"debug", "config"}, Dir: dir, Env: append(env, c.Env...), Guard: true}, nil, configMost)
+	r, err := proc.Run(ctx, proc.Spec{Name: "opencode config", Path: c.Path, Args: []string{"debug", "config"}, Dir: dir, Env: slices.Concat(env, c.Env), Guard: true}, nil, configMost)
 	if err == nil && r.ExitCode != 0 {
 		err = fmt.Errorf("it ended with exit code %d: %s", r.ExitCode, r.Stderr)
 	}

@@ -7,9 +7,9 @@ package agent
 func Presets() []Preset {
 	version := []string{"--version"}
 	return []Preset{
-		{ID: "codex", Name: "Codex", Driver: "codex", Program: "codex", Args: []string{"app-server"}, VersionArgs: version,
+		{ID: "codex", Name: "Codex", Driver: "codex", Program: "codex", Args: []string{"app-server"}, VersionArgs: version, StatusArgs: []string{"login", "status"},
 			Install: "npm install -g @openai/codex", SignIn: "codex login"},
-		{ID: "claude", Name: "Claude Code", Driver: "claude", Program: "claude", VersionArgs: version,
+		{ID: "claude", Name: "Claude Code", Driver: "claude", Program: "claude", VersionArgs: version, StatusArgs: []string{"auth", "status"},
 			Install: "npm install -g @anthropic-ai/claude-code", SignIn: "claude auth login"},
 		{ID: "opencode", Name: "OpenCode", Driver: "acp", Program: "opencode", Args: []string{"acp"}, VersionArgs: version,
 			Install: "npm install -g opencode-ai", SignIn: "opencode auth login", Prepare: OpenCodePrepare},

@@ -8,34 +8,37 @@ package api
 
 // Method names. The route table in package server ties each to its types.
 const (
-	MethodDescriptor     = "descriptor.get"  // Empty -> Descriptor
-	MethodIdentityRenew  = "identity.renew"  // Empty -> Empty
-	MethodPing           = "ping"            // Empty -> Empty; the empty call of the benchmarks
-	MethodPathTranslate  = "path.translate"  // PathTranslate -> PathTranslated
-	MethodProjectAdd     = "project.add"     // ProjectAdd -> Project
-	MethodProjectRename  = "project.rename"  // ProjectRename -> Project
-	MethodProjectRemove  = "project.remove"  // ProjectRef -> Empty
-	MethodFolderList     = "folder.list"     // FolderList -> Folder
-	MethodAgentList      = "agent.list"      // AgentList -> Agents
-	MethodAgentOptions   = "agent.options"   // AgentOptionsGet -> AgentOptions
-	MethodThreadCreate   = "thread.create"   // ThreadCreate -> Thread
-	MethodThreadRename   = "thread.rename"   // ThreadRename -> Thread
-	MethodThreadArchive  = "thread.archive"  // ThreadArchive -> Thread
-	MethodThreadDelete   = "thread.delete"   // ThreadRef -> Empty
-	MethodThreadUpdate   = "thread.update"   // ThreadUpdate -> Thread
-	MethodThreadPin      = "thread.pin"      // ThreadPin -> Thread
-	MethodThreadSeen     = "thread.seen"     // ThreadRef -> Thread
-	MethodThreadHistory  = "thread.history"  // ThreadHistory -> ThreadPart
-	MethodItemOutput     = "item.output"     // ItemOutput -> ItemOutputPart
-	MethodTurnStart      = "turn.start"      // TurnStart -> Turn
-	MethodTurnUnqueue    = "turn.unqueue"    // TurnRef -> Empty
-	MethodTurnEdit       = "turn.edit"       // TurnEdit -> Item
-	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
-	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
-	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
-	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
-	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
-	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
+	MethodDescriptor     = "descriptor.get"        // Empty -> Descriptor
+	MethodIdentityRenew  = "identity.renew"        // Empty -> Empty
+	MethodPing           = "ping"                  // Empty -> Empty; the empty call of the benchmarks
+	MethodPathTranslate  = "path.translate"        // PathTranslate -> PathTranslated
+	MethodProjectAdd     = "project.add"           // ProjectAdd -> Project
+	MethodProjectRename  = "project.rename"        // ProjectRename -> Project
+	MethodProjectRemove  = "project.remove"        // ProjectRef -> Empty
+	MethodFolderList     = "folder.list"           // FolderList -> Folder
+	MethodAgentList      = "agent.list"            // AgentList -> Agents
+	MethodAgentOptions   = "agent.options"         // AgentOptionsGet -> AgentOptions
+	MethodInstanceList   = "agent.instance.list"   // Empty -> AgentInstances
+	MethodInstanceSave   = "agent.instance.save"   // AgentInstanceSave -> AgentInstance
+	MethodInstanceRemove = "agent.instance.remove" // AgentInstanceRef -> Empty
+	MethodThreadCreate   = "thread.create"         // ThreadCreate -> Thread
+	MethodThreadRename   = "thread.rename"         // ThreadRename -> Thread
+	MethodThreadArchive  = "thread.archive"        // ThreadArchive -> Thread
+	MethodThreadDelete   = "thread.delete"         // ThreadRef -> Empty
+	MethodThreadUpdate   = "thread.update"         // ThreadUpdate -> Thread
+	MethodThreadPin      = "thread.pin"            // ThreadPin -> Thread
+	MethodThreadSeen     = "thread.seen"           // ThreadRef -> Thread
+	MethodThreadHistory  = "thread.history"        // ThreadHistory -> ThreadPart
+	MethodItemOutput     = "item.output"           // ItemOutput -> ItemOutputPart
+	MethodTurnStart      = "turn.start"            // TurnStart -> Turn
+	MethodTurnUnqueue    = "turn.unqueue"          // TurnRef -> Empty
+	MethodTurnEdit       = "turn.edit"             // TurnEdit -> Item
+	MethodTurnStop       = "turn.stop"             // ThreadRef -> Thread
+	MethodApprovalAnswer = "approval.answer"       // ApprovalAnswer -> Item
+	MethodQuestionAnswer = "question.answer"       // QuestionAnswer -> Item
+	MethodAttachmentURL  = "attachment.url"        // AttachmentRef -> AttachmentURL
+	MethodDiffTurn       = "diff.turn"             // TurnRef -> TurnDiff
+	MethodDoctorRun      = "doctor.run"            // DoctorRun -> DoctorReport
 )
 
 // Empty is a request or an answer without fields.
