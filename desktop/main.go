@@ -45,8 +45,7 @@ func main() {
 	select {
 	case o, ok := <-orders:
 		if !ok || o.Op != api.WindowStart || !loopback(o.URL) {
-			fmt.Fprintln(os.Stderr, "catamaran-window is started by catamaran, which tells it what to show. Run: catamaran")
-			os.Exit(2)
+			os.Exit(alone())
 		}
 		first = o
 	case <-time.After(startWait):
@@ -59,6 +58,39 @@ func main() {
 		fmt.Fprintln(os.Stderr, "catamaran-window:", err)
 		os.Exit(1)
 	}
+}
+
+// alone is for a start by hand, or from a task bar to which the window was
+// pinned: the desktop beside this program is what the person means.
+func alone() int {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	name := "catamaran" + filepath.Ext(exe)
+	for _, dir := range []string{filepath.Dir(exe), filepath.Join(filepath.Dir(exe), "..", "..", "bin")} {
+		if err != nil {
+			break
+		}
+		desktop := filepath.Join(dir, name)
+		if _, statErr := os.Stat(desktop); statErr != nil {
+			continue
+		}
+		null, openErr := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if openErr != nil {
+			err = openErr
+			break
+		}
+		p, startErr := os.StartProcess(desktop, []string{desktop}, &os.ProcAttr{Files: []*os.File{null, null, null}})
+		if startErr != nil {
+			err = startErr
+			break
+		}
+		_ = p.Release()
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "catamaran-window is started by catamaran, which tells it what to show. Run: catamaran", err)
+	return 2
 }
 
 // read sends the orders and closes the channel at the end of stdin. A line that is no order is passed over.
@@ -123,9 +155,29 @@ func newWindow(o api.WindowOrder) *window {
 		w.win.OnWindowEvent(e, func(*application.WindowEvent) { w.moved() })
 	}
 	w.app.Event.OnApplicationEvent(events.Common.ApplicationStarted, func(*application.ApplicationEvent) {
+		w.keepOnScreen()
 		report(api.WindowReport{Op: api.WindowReady})
 	})
 	return w
+}
+
+// keepOnScreen centres a window whose remembered place is on a display that is gone.
+func (w *window) keepOnScreen() {
+	application.InvokeAsync(func() {
+		screens := w.app.Screen.GetAll()
+		x, y := w.win.Position()
+		width, _ := w.win.Size()
+		for _, s := range screens {
+			b := s.Bounds
+			// Its title bar can be taken hold of.
+			if x+width > b.X+80 && x < b.X+b.Width-80 && y >= b.Y-20 && y < b.Y+b.Height-40 {
+				return
+			}
+		}
+		if len(screens) > 0 {
+			w.win.Center()
+		}
+	})
 }
 
 // obey carries out the desktop's orders until there are no more; then the program ends.

@@ -8,37 +8,37 @@ package api
 
 // Method names. The route table in package server ties each to its types.
 const (
-	MethodDescriptor     = "descriptor.get"        // Empty -> Descriptor
-	MethodIdentityRenew  = "identity.renew"        // Empty -> Empty
-	MethodPing           = "ping"                  // Empty -> Empty; the empty call of the benchmarks
-	MethodPathTranslate  = "path.translate"        // PathTranslate -> PathTranslated
-	MethodProjectAdd     = "project.add"           // ProjectAdd -> Project
-	MethodProjectRename  = "project.rename"        // ProjectRename -> Project
-	MethodProjectRemove  = "project.remove"        // ProjectRef -> Empty
-	MethodFolderList     = "folder.list"           // FolderList -> Folder
-	MethodAgentList      = "agent.list"            // AgentList -> Agents
-	MethodAgentOptions   = "agent.options"         // AgentOptionsGet -> AgentOptions
-	MethodInstanceList   = "agent.instance.list"   // Empty -> AgentInstances
-	MethodInstanceSave   = "agent.instance.save"   // AgentInstanceSave -> AgentInstance
-	MethodInstanceRemove = "agent.instance.remove" // AgentInstanceRef -> Empty
-	MethodThreadCreate   = "thread.create"         // ThreadCreate -> Thread
-	MethodThreadRename   = "thread.rename"         // ThreadRename -> Thread
-	MethodThreadArchive  = "thread.archive"        // ThreadArchive -> Thread
-	MethodThreadDelete   = "thread.delete"         // ThreadRef -> Empty
-	MethodThreadUpdate   = "thread.update"         // ThreadUpdate -> Thread
-	MethodThreadPin      = "thread.pin"            // ThreadPin -> Thread
-	MethodThreadSeen     = "thread.seen"           // ThreadRef -> Thread
-	MethodThreadHistory  = "thread.history"        // ThreadHistory -> ThreadPart
-	MethodItemOutput     = "item.output"           // ItemOutput -> ItemOutputPart
-	MethodTurnStart      = "turn.start"            // TurnStart -> Turn
-	MethodTurnUnqueue    = "turn.unqueue"          // TurnRef -> Empty
-	MethodTurnEdit       = "turn.edit"             // TurnEdit -> Item
-	MethodTurnStop       = "turn.stop"             // ThreadRef -> Thread
-	MethodApprovalAnswer = "approval.answer"       // ApprovalAnswer -> Item
-	MethodQuestionAnswer = "question.answer"       // QuestionAnswer -> Item
-	MethodAttachmentURL  = "attachment.url"        // AttachmentRef -> AttachmentURL
-	MethodDiffTurn       = "diff.turn"             // TurnRef -> TurnDiff
-	MethodDoctorRun      = "doctor.run"            // DoctorRun -> DoctorReport
+	MethodDescriptor     = "descriptor.get"  // Empty -> Descriptor
+	MethodIdentityRenew  = "identity.renew"  // Empty -> Empty
+	MethodPing           = "ping"            // Empty -> Empty; the empty call of the benchmarks
+	MethodPathTranslate  = "path.translate"  // PathTranslate -> PathTranslated
+	MethodProjectAdd     = "project.add"     // ProjectAdd -> Project
+	MethodProjectRename  = "project.rename"  // ProjectRename -> Project
+	MethodProjectRemove  = "project.remove"  // ProjectRef -> Empty
+	MethodFolderList     = "folder.list"     // FolderList -> Folder
+	MethodAgentList      = "agent.list"      // AgentList -> Agents
+	MethodAgentOptions   = "agent.options"   // AgentOptionsGet -> AgentOptions
+	MethodThreadCreate   = "thread.create"   // ThreadCreate -> Thread
+	MethodThreadRename   = "thread.rename"   // ThreadRename -> Thread
+	MethodThreadArchive  = "thread.archive"  // ThreadArchive -> Thread
+	MethodThreadDelete   = "thread.delete"   // ThreadRef -> Empty
+	MethodThreadUpdate   = "thread.update"   // ThreadUpdate -> Thread
+	MethodThreadPin      = "thread.pin"      // ThreadPin -> Thread
+	MethodThreadSeen     = "thread.seen"     // ThreadRef -> Thread
+	MethodThreadHistory  = "thread.history"  // ThreadHistory -> ThreadPart
+	MethodItemOutput     = "item.output"     // ItemOutput -> ItemOutputPart
+	MethodTurnStart      = "turn.start"      // TurnStart -> Turn
+	MethodTurnUnqueue    = "turn.unqueue"    // TurnRef -> Empty
+	MethodTurnEdit       = "turn.edit"       // TurnEdit -> Item
+	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
+	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
+	MethodSearch         = "search.query"    // Search -> SearchHits
+	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
+	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
+	MethodSessionList    = "session.list"    // SessionList -> AgentSessions
+	MethodSessionOpen    = "session.open"    // SessionOpen -> Thread
+	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
+	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
 
 // Empty is a request or an answer without fields.
@@ -225,7 +225,8 @@ type ThreadPin struct {
 	Pinned   bool   `json:"pinned"`
 }
 
-// Search looks for words in titles and messages.
+// Search looks for words in titles and messages: all of the words, each as the beginning of one, whatever
+// their case and accents; what is in double quotes as it is. Titles come first, then messages, newest first.
 type Search struct {
 	Text string `json:"text"`
 	// ProjectID or ThreadID narrow it down.
@@ -240,6 +241,8 @@ type SearchHits struct {
 	Hits []SearchHit `json:"hits"`
 	// More says that there are more than are listed.
 	More bool `json:"more,omitempty"`
+	// Indexing says that messages from before the search existed are still being read: there may be more soon.
+	Indexing bool `json:"indexing,omitempty"`
 }
 
 // SearchHit is a thread whose title matches, or an item of it whose text does.

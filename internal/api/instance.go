@@ -1,5 +1,12 @@
 package api
 
+// Methods of agents' settings; see call.go for the others.
+const (
+	MethodInstanceList   = "agent.instance.list"   // Empty -> AgentInstances
+	MethodInstanceSave   = "agent.instance.save"   // AgentInstanceSave -> AgentInstance
+	MethodInstanceRemove = "agent.instance.remove" // AgentInstanceRef -> Empty
+)
+
 // AgentInstance is how one agent is started: a known one with settings of its own
 // (its id is the known agent's), one more of a known agent, or another program that
 // speaks ACP.

@@ -199,7 +199,10 @@ export interface ThreadPin {
   pinned: boolean;
 }
 
-/** Search looks for words in titles and messages. */
+/**
+ * Search looks for words in titles and messages: all of the words, each as the beginning of one, whatever
+ * their case and accents; what is in double quotes as it is. Titles come first, then messages, newest first.
+ */
 export interface Search {
   text: string;
   /** ProjectID or ThreadID narrow it down. */
@@ -215,6 +218,8 @@ export interface SearchHits {
   hits: SearchHit[];
   /** More says that there are more than are listed. */
   more?: boolean;
+  /** Indexing says that messages from before the search existed are still being read: there may be more soon. */
+  indexing?: boolean;
 }
 
 /** SearchHit is a thread whose title matches, or an item of it whose text does. */
@@ -1396,6 +1401,23 @@ export interface Launch {
   version: string;
 }
 
+/** Activity tells what would be cut off if the backend ended now. */
+export interface Activity {
+  /** Threads have turns that have not ended, queued ones included. */
+  threads: BusyThread[];
+}
+
+/** BusyThread is a thread with a turn that has not ended. */
+export interface BusyThread {
+  id: string;
+  title: string;
+}
+
+/** Quit ends the desktop; with turns that have not ended it is refused (conflict) unless Force is set. */
+export interface Quit {
+  force?: boolean;
+}
+
 /**
  * Settings are what a person chose in the app: values by name, whose meaning is
  * the page's, and key bindings.
@@ -2070,9 +2092,6 @@ export const MethodProjectRemove = "project.remove";
 export const MethodFolderList = "folder.list";
 export const MethodAgentList = "agent.list";
 export const MethodAgentOptions = "agent.options";
-export const MethodInstanceList = "agent.instance.list";
-export const MethodInstanceSave = "agent.instance.save";
-export const MethodInstanceRemove = "agent.instance.remove";
 export const MethodThreadCreate = "thread.create";
 export const MethodThreadRename = "thread.rename";
 export const MethodThreadArchive = "thread.archive";
@@ -2087,8 +2106,11 @@ export const MethodTurnUnqueue = "turn.unqueue";
 export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
+export const MethodSearch = "search.query";
 export const MethodQuestionAnswer = "question.answer";
 export const MethodAttachmentURL = "attachment.url";
+export const MethodSessionList = "session.list";
+export const MethodSessionOpen = "session.open";
 export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
 export const MethodDiffThread = "diff.thread";
@@ -2142,6 +2164,11 @@ export const MethodWorktreeScript = "worktree.script";
 export const MethodJobCancel = "job.cancel";
 export const TopicGit = "git:";
 export const TopicJob = "job:";
+export const MethodInstanceList = "agent.instance.list";
+export const MethodInstanceSave = "agent.instance.save";
+export const MethodInstanceRemove = "agent.instance.remove";
+export const MethodActivity = "activity.get";
+export const MethodQuit = "desktop.quit";
 export const MethodSettingsGet = "settings.get";
 export const MethodSettingsSet = "settings.set";
 export const FrameHello = "hello";
