@@ -109,23 +109,6 @@ func TestEveryApprovalIsShown(t *testing.T) {
 	}
 }
 
-func TestLongLineAndFlood(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		role string
-		size int
-	}{{"huge", 20 << 20}, {"flood", 288_890}} {
-		t.Run(c.role, func(t *testing.T) {
-			t.Parallel()
-			s := prompted(t, c.role)
-			if n := len(s.Text(agent.KindMessage)); n != c.size {
-				t.Errorf("%d bytes of text; want %d", n, c.size)
-			}
-		})
-	}
-}
-
-// The agent writes its files itself; what it asks of the client undeclared is refused.
 func TestFileRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := prompted(t, "files")

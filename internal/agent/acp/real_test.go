@@ -30,6 +30,7 @@ func real(t *testing.T, folder, program string, args ...string) agenttest.Target
 func TestOpenCode(t *testing.T) {
 	target := real(t, "opencode-ai@1.18.33", "opencode", "acp")
 	target.Output = "hello-from-tool"
+	target.Report = "OpenCode"
 	target.Config.Prepare = agent.OpenCodePrepare
 	target.See, target.Seen = "count the pictures", "I see 1 of them."
 	target.Which, target.Model = "which model are you", "fake/other-model"
@@ -68,6 +69,7 @@ func TestOpenCode(t *testing.T) {
 
 func TestGeminiCLI(t *testing.T) {
 	target := real(t, "gemini-cli@0.61.0", "gemini", "--acp")
+	target.Report = "Gemini CLI"
 	target.See, target.Seen = "count the pictures", "I see 1 of them."
 	target.Which, target.Model = "which model are you", "gemini-2.5-pro"
 	target.Offers = func(o api.AgentOptions) string {

@@ -51,6 +51,10 @@ type Target struct {
 	// Offers is what Driver.Options must tell at least: nil leaves it out.
 	Offers func(o api.AgentOptions) string
 
+	// Report is the agent's name in docs/agents.md, for real ones.
+	Report string
+	record *recording
+
 	// Restart, when set, is called between two processes of one session.
 	Restart func(t *testing.T, dir, state string)
 	// Timeout bounds one story.
@@ -210,6 +214,9 @@ func (s *Story) Reopen(mode api.PermissionMode, resume string) {
 		s.T.Fatalf("open: %v (%+v)", err, api.AsError(err))
 	}
 	s.Session = session
+	if s.Target.record != nil {
+		s.Target.record.version(session.Info().Version)
+	}
 	s.T.Cleanup(func() { s.Close(session) })
 }
 

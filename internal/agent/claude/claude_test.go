@@ -42,21 +42,6 @@ func TestTextOfOneTurn(t *testing.T) {
 	}
 }
 
-func TestLongLineAndFlood(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		role string
-		size int
-	}{{"huge", 8 << 20}, {"flood", 108_890}} {
-		t.Run(c.role, func(t *testing.T) {
-			t.Parallel()
-			if n := len(prompted(t, c.role).Text(agent.KindMessage)); n != c.size {
-				t.Errorf("%d bytes of text; want %d", n, c.size)
-			}
-		})
-	}
-}
-
 func TestOddMessagesAreTolerated(t *testing.T) {
 	t.Parallel()
 	s := prompted(t, "odd")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"catamaran/internal/agent/agenttest"
 )
 
 // fakeAgent is a scripted agent: enough of the protocol to be opened, then what its
@@ -234,12 +236,20 @@ func (f *fakeAgent) turn(role string, m fakeMessage) string {
 		f.line(`{"type":"control_request","request_id":"w1","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{"command":"rm x"},"tool_use_id":"t1"}}`)
 		f.line(`{"type":"control_cancel_request","request_id":"w1"}`)
 	case "huge":
-		f.whole(strings.Repeat("0123456789abcdef", 8<<16))
+		f.whole(strings.Repeat("0123456789abcdef", agenttest.HugeBytes/16))
 	case "flood":
 		f.begin()
-		for i := range 20_000 {
+		for i := range agenttest.FloodPieces {
 			f.delta(fmt.Sprintf("%d ", i))
 		}
+	case agenttest.Leaves:
+		if err := (&agenttest.Fake{}).Leave(); err != nil {
+			f.say(err.Error())
+			break
+		}
+		f.say("it is on its way")
+		_, _ = f.read()
+		return ""
 	case "stubborn":
 		f.say("I will not stop")
 		return ""

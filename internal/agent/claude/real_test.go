@@ -67,6 +67,7 @@ func running(t *testing.T, command string, more ...string) agenttest.Target {
 
 func TestClaudeCode(t *testing.T) {
 	target := installed(t)
+	target.Report = "Claude Code"
 	target.Ask, target.Told = "ask me something", `"Which colour?"="Red"`
 	target.See, target.Seen = "count the pictures", "I see 1 of them."
 	target.Which, target.Model, target.Effort = "which model are you", "haiku", "high"
