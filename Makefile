@@ -122,4 +122,6 @@ screenshots: web ## pictures of the main states, light and dark, wide and narrow
 
 test-agents: ## the drivers against real agents from npm and a model on loopback
 	$(GO) run ./tools/agents install
-	$(GO) run ./tools/check -only go -tags realagents -packages ./internal/agent/...
+	rm -rf out/agents
+	CATAMARAN_AGENTS_REPORT=$(CURDIR)/out/agents $(GO) run ./tools/check -only go -tags realagents -packages ./internal/agent/...
+	$(GO) run ./tools/agents table out/agents

@@ -56,6 +56,13 @@ type Agents interface {
 	Resolve(ctx context.Context, agentID string) (agent.Driver, agent.Config, []string, error)
 }
 
+// AgentSettings is what an Agents may also do: keep what people set for agents.
+type AgentSettings interface {
+	Instances() ([]api.AgentInstance, error)
+	SaveInstance(in api.AgentInstance) (api.AgentInstance, error)
+	RemoveInstance(id string) error
+}
+
 // Checkpoints is what the engine needs of package checkpoint.
 type Checkpoints interface {
 	// Take snapshots dir and returns a reference for Diff; "" and nil where dir is not in a Git repository.
