@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots stories window test-window dist windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,11 @@ window: ## the native window of this system, bin/catamaran-window; installs GTK 
 test-window: build window ## the native window under a display of its own, and the page in WebKit
 	$(GO) run ./tools/debian -for "the window's tests" webkit2gtk-driver xvfb xauth openbox dbus-x11 xdotool wmctrl imagemagick
 	CATAMARAN_TEST_BIN="$(CURDIR)/bin" $(GO) run ./tools/check -only go -tags window -packages ./test/window
+
+CRASHES ?= 2000
+
+crash: ## kill -9 the backend at random points, CRASHES times; nothing that was answered may be lost
+	CATAMARAN_CRASHES=$(CRASHES) $(GO) test ./internal/engine -run '^TestKilledAtAnyPoint$$' -count=1 -v -timeout 0
 
 windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
