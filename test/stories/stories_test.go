@@ -135,7 +135,10 @@ func TestStories(t *testing.T) {
 			})
 		}
 	})
-	// A picture whose story is gone must go too.
+	// A picture whose story is gone must go too; that can be told when every story was looked at.
+	if flag.Lookup("test.run").Value.String() != "" {
+		return
+	}
 	if committed, err := filepath.Glob(filepath.Join("testdata", "*.png")); err == nil {
 		for _, f := range committed {
 			if _, ok := seen.Load(filepath.Base(f)); ok {
