@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots windows test-windows clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window windows test-windows clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,17 @@ WINDOWS_ARCH ?= amd64 arm64
 # Four numbers for the version resource, from the last tag; 0.0.0 without one.
 NUMBER = $(or $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null),0.0.0)
 
+WINDOW_NEEDS = pkg-config libgtk-3-dev libwebkit2gtk-4.1-dev
+
+# Not make run's: that works without, in a browser.
+window: ## the native window of this system, bin/catamaran-window; installs GTK and WebKit from Debian
+	$(GO) run ./tools/debian -for "the window" $(WINDOW_NEEDS)
+	cd desktop && CGO_ENABLED=1 $(GO) build -tags production,gtk3 -trimpath -ldflags "-s -w" -o ../bin/catamaran-window$(EXE) .
+
+test-window: build window ## the native window under a display of its own, and the page in WebKit
+	$(GO) run ./tools/debian -for "the window's tests" webkit2gtk-driver xvfb xauth openbox dbus-x11 xdotool wmctrl imagemagick
+	CATAMARAN_TEST_BIN="$(CURDIR)/bin" $(GO) run ./tools/check -only go -tags window -packages ./test/window
+
 windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
 	for arch in $(WINDOWS_ARCH); do \
@@ -58,6 +69,11 @@ windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-
 	  mkdir -p bin/windows-$$arch/carried && cp bin/carried/catamaran-backend-linux-* bin/windows-$$arch/carried/ || exit 1; \
 	done
 	rm -f cmd/*/rsrc_windows_*.syso
+	$(GO) tool go-winres make --in desktop/winres/winres.json --out desktop/rsrc --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)"
+	for arch in $(WINDOWS_ARCH); do \
+	  (cd desktop && CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) build -tags production -trimpath -ldflags "-s -w -H windowsgui" -o ../bin/windows-$$arch/catamaran-window.exe .) || exit 1; \
+	done
+	rm -f desktop/rsrc_windows_*.syso
 
 clean: ## remove what was built
 	rm -rf bin out web/node_modules bench/out

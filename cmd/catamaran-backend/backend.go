@@ -18,6 +18,7 @@ import (
 	"catamaran/internal/build"
 	"catamaran/internal/checkpoint"
 	"catamaran/internal/engine"
+	"catamaran/internal/file"
 	"catamaran/internal/home"
 	"catamaran/internal/server"
 	"catamaran/internal/settings"
@@ -66,6 +67,7 @@ type backend struct {
 	closer io.Closer // of the log
 	engine *engine.Engine
 	server *server.Server
+	files  *file.Files
 	codes  *auth.Codes
 
 	http *http.Server
@@ -97,6 +99,7 @@ func newBackend(st state, o options) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.files = t.files
 	b.engine, err = engine.New(engine.Options{
 		DataDir: st.dir, Log: b.log, Agents: t.agents, Checkpoints: checkpoint.New(), Git: gitState,
 		Phase: func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
@@ -105,7 +108,7 @@ func newBackend(st state, o options) (*backend, error) {
 		return nil, err
 	}
 	b.server, err = server.New(server.Options{
-		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Distro: os.Getenv("WSL_DISTRO_NAME"), Settings: settings.New(st.dir),
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Files: t.files, Distro: os.Getenv("WSL_DISTRO_NAME"), Settings: settings.New(st.dir),
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
 			Home: st.userHome, Data: st.dir, Started: started.UnixMilli(), PID: os.Getpid(),
@@ -163,6 +166,7 @@ func (b *backend) run(ctx context.Context, drain time.Duration) error {
 	}
 	b.http.Close()
 	b.listening.Wait()
+	b.files.Close()
 	if err != nil {
 		b.log.Error("drained too slowly", "err", err.Error())
 	}

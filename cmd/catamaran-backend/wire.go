@@ -16,6 +16,7 @@ import (
 	"catamaran/internal/agent/demoagent"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
+	"catamaran/internal/file"
 	"catamaran/internal/git"
 	"catamaran/internal/logfile"
 	"catamaran/internal/loginenv"
@@ -46,6 +47,7 @@ func openLog(dir, level string, forward map[string]string) (*slog.Logger, io.Clo
 type tools struct {
 	agents engine.Agents
 	doctor *doctor.Doctor
+	files  *file.Files
 }
 
 // newTools makes the registry of agents, found in the person's login environment
@@ -70,7 +72,11 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 		Env: env.Env, Shell: env.Shell, Dirs: agent.SearchDirs, Agents: agents.List,
 		Log: logPath(st.dir), Redact: logfile.Redact,
 	})
-	return tools{agents, d}, err
+	files := file.New(func(ctx context.Context) []string {
+		environ, _ := env.Env(ctx, false)
+		return environ
+	})
+	return tools{agents, d, files}, err
 }
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }

@@ -123,14 +123,8 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 		Assets: web.Handler(), Version: build.Version, Log: logs.log,
 		Doctor: desk, Forward: desk.forward, Opener: desk, Settings: settings.New(t.desktop),
 	}
-	if !c.NoWindow {
-		o.Activate = d.showWindow
-	}
-	if d.gateway, err = gateway.New(o); err != nil {
-		return nil, err
-	}
 	ways := shell.Ways(shell.Surroundings{
-		GOOS: runtime.GOOS, Getenv: os.Getenv, ExeDir: pl.exeDir, Profile: filepath.Join(t.desktop, "window"),
+		GOOS: runtime.GOOS, Getenv: os.Getenv, ExeDir: pl.exeDir, Profile: filepath.Join(t.desktop, "window"), WebView: shell.WebView,
 		Exists: func(p string) bool { _, err := os.Stat(p); return err == nil },
 		Look: func(name string) string {
 			p, err := proc.LookPath(name, os.Getenv("PATH"))
@@ -140,7 +134,17 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 			return p
 		},
 	})
-	d.windows = shell.NewWindows(ways, d.launchURL, quit, logs.log)
+	d.windows = shell.NewWindows(shell.WindowsOptions{
+		Ways: ways, URL: d.launchURL, Closed: quit, State: t.desktop, Data: filepath.Join(t.desktop, "webview"), Log: logs.log,
+	})
+	o.Dialogs = d.windows
+	o.OpenURL = func(ctx context.Context, url string) error { return shell.OpenURL(ctx, url, logs.log) }
+	if !c.NoWindow {
+		o.Activate = d.showWindow
+	}
+	if d.gateway, err = gateway.New(o); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 

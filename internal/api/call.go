@@ -32,6 +32,7 @@ const (
 	MethodTurnEdit       = "turn.edit"       // TurnEdit -> Item
 	MethodTurnStop       = "turn.stop"       // ThreadRef -> Thread
 	MethodApprovalAnswer = "approval.answer" // ApprovalAnswer -> Item
+	MethodSearch         = "search.query"    // Search -> SearchHits
 	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
 	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
 	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
@@ -222,7 +223,8 @@ type ThreadPin struct {
 	Pinned   bool   `json:"pinned"`
 }
 
-// Search looks for words in titles and messages.
+// Search looks for words in titles and messages: all of the words, each as the beginning of one, whatever
+// their case and accents; what is in double quotes as it is. Titles come first, then messages, newest first.
 type Search struct {
 	Text string `json:"text"`
 	// ProjectID or ThreadID narrow it down.
@@ -237,6 +239,8 @@ type SearchHits struct {
 	Hits []SearchHit `json:"hits"`
 	// More says that there are more than are listed.
 	More bool `json:"more,omitempty"`
+	// Indexing says that messages from before the search existed are still being read: there may be more soon.
+	Indexing bool `json:"indexing,omitempty"`
 }
 
 // SearchHit is a thread whose title matches, or an item of it whose text does.

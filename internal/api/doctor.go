@@ -80,6 +80,9 @@ type Opener struct {
 // Openers is what a folder of the environment can be opened in.
 type Openers struct {
 	Openers []Opener `json:"openers"`
+	// Native says that the page is shown by a native window: it has a folder dialog,
+	// and addresses that leave the page go through desktop.openURL.
+	Native bool `json:"native,omitempty"`
 }
 
 // OpenIn shows a folder in a program of the desktop's system.

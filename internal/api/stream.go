@@ -3,12 +3,13 @@ package api
 import "encoding/json"
 
 // Frames of the one WebSocket (GET /ws on a door, /e/<environment>/ws through
-// it): JSON text messages both ways. The first client frame is "hello" with
+// it): JSON text messages both ways, and binary ones (package term's Frame) with the
+// bytes of terminals. The first client frame is "hello" with
 // the token, unless the upgrade request carried an Authorization header.
 
 // ClientFrame is what a client sends.
 type ClientFrame struct {
-	// Type: hello, call, subscribe, unsubscribe, ping.
+	// Type: hello, call, subscribe, unsubscribe, ping, resize.
 	Type string `json:"type"`
 	// ID is chosen by the client: of the call, or of the subscription.
 	ID    string `json:"id,omitempty"`
@@ -17,10 +18,17 @@ type ClientFrame struct {
 	Method    string          `json:"method,omitempty"`
 	Params    json.RawMessage `json:"params,omitempty"`
 	CommandID string          `json:"commandId,omitempty"`
-	// Topic of a subscribe: "shell" (projects and threads), "thread:<id>", on a gateway "environments".
+	// Topic of a subscribe: "shell" (projects and threads), "thread:<id>", "terminals", "terminal:<id>", on a gateway
+	// "environments".
 	Topic string `json:"topic,omitempty"`
 	// After is the last sequence number the client has; absent asks for a snapshot.
 	After *int64 `json:"after,omitempty"`
+	// Tail bounds a terminal's snapshot to about its last bytes; absent asks for all that is kept.
+	Tail *int64 `json:"tail,omitempty"`
+	// Cols, Rows and Focused belong to resize; ID is the terminal's subscription.
+	Cols    int  `json:"cols,omitempty"`
+	Rows    int  `json:"rows,omitempty"`
+	Focused bool `json:"focused,omitempty"`
 }
 
 // ServerFrame is what a server sends.
@@ -38,6 +46,8 @@ type ServerFrame struct {
 	Shell        *ShellSnapshot  `json:"shell,omitempty"`
 	Thread       *ThreadSnapshot `json:"thread,omitempty"`
 	Environments *Environments   `json:"environments,omitempty"` // snapshot and event of topic environments
+	Terminals    *Terminals      `json:"terminals,omitempty"`    // snapshot and event of topic terminals
+	Terminal     *TerminalView   `json:"terminal,omitempty"`     // snapshot and event of topic terminal:<id>
 	Git          *GitStatus      `json:"git,omitempty"`          // snapshot and event of a topic git:
 	Job          *Job            `json:"job,omitempty"`          // snapshot and event of a topic job:
 	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project

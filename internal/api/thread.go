@@ -33,6 +33,8 @@ type Thread struct {
 	Permission PermissionMode `json:"permission"`
 	// State is the state of the newest turn that is not queued; empty before the first one.
 	State TurnState `json:"state,omitempty"`
+	// Asking is what a waiting turn wants first: approval, question or plan; "" when nothing.
+	Asking string `json:"asking,omitempty"`
 	// Stopping is true between a stop request and the turn's end.
 	Stopping bool `json:"stopping,omitempty"`
 	// Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice.

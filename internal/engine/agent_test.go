@@ -462,7 +462,7 @@ func (h *harness) follow(threadID string, after *int64) *client {
 // until takes frames until ok.
 func (c *client) until(what string, ok func() bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	for !c.synced || !ok() {
 		f, err := c.s.Next(ctx)

@@ -15,7 +15,7 @@ func TestALongThreadIsReadInParts(t *testing.T) {
 	th := h.thread()
 	c := h.follow(th.ID, nil)
 	script := &strings.Builder{}
-	for n := range 300 {
+	for n := range 150 {
 		fmt.Fprintf(script, "say message %d;start x%d tool;done x%d;", n, n, n)
 	}
 	turn := h.prompt(th.ID, script.String()+"start live sleep;output live so far\n;wait")

@@ -51,6 +51,12 @@ func (g *Gateway) extras(methods map[string]method) {
 		methods[api.MethodForwardGet] = typed(func(context.Context, api.Empty) (api.Forwarding, error) { return f.Get(), nil })
 		methods[api.MethodForwardSet] = typed(func(_ context.Context, c api.ForwardingChange) (api.Forwarding, error) { return f.Set(c) })
 	}
+	if g.o.Dialogs != nil {
+		methods[api.MethodPickFolder] = typed(g.pickFolder)
+	}
+	if g.o.OpenURL != nil {
+		methods[api.MethodOpenURL] = typed(g.openURL)
+	}
 	if s := g.o.Settings; s != nil {
 		methods[api.MethodSettingsGet] = typed(func(context.Context, api.Empty) (api.Settings, error) { return s.Get() })
 		methods[api.MethodSettingsSet] = typed(func(_ context.Context, c api.SettingsChange) (api.Settings, error) { return s.Set(c) })
@@ -125,7 +131,7 @@ func (g *Gateway) openers(_ context.Context, r api.EnvironmentRef) (api.Openers,
 	if _, err := g.environment(r.ID); err != nil {
 		return api.Openers{}, err
 	}
-	return api.Openers{Openers: g.o.Opener.Openers()}, nil
+	return api.Openers{Openers: g.o.Opener.Openers(), Native: g.o.Dialogs != nil && g.o.Dialogs.Native()}, nil
 }
 
 // openIn passes the distro that runs, so that "default" never reaches an editor.

@@ -88,6 +88,9 @@ type Options struct {
 	Doctor  Doctor
 	Forward Forwarder
 	Opener  Opener
+	// Dialogs shows native dialogs, OpenURL opens an address in the system's browser; without one its method is unknown.
+	Dialogs Dialogs
+	OpenURL func(ctx context.Context, url string) error
 	// Settings keeps what the person chose; nil knows none of its methods.
 	Settings Settings
 	Log      *slog.Logger

@@ -28,10 +28,12 @@ import (
 //	E <errno>          the program could not be started; nothing follows
 //	X <code> <signal>  the program ended; the guard ends once the tree is gone
 const (
-	guardArg0   = "catamaran-guard"
-	lifelineFD  = 3
-	statusFD    = 4
-	guardStarts = 30 * time.Second
+	guardArg0 = "catamaran-guard"
+	// terminalArg0 is a guard whose program is at a terminal, its standard streams.
+	terminalArg0 = "catamaran-guard-terminal"
+	lifelineFD   = 3
+	statusFD     = 4
+	guardStarts  = 30 * time.Second
 )
 
 // guardReady: GuardMain was called. Without it a guard would run the program's
@@ -47,7 +49,7 @@ type guard struct {
 }
 
 // newGuard turns cmd into a guard's command.
-func newGuard(cmd *exec.Cmd) (*guard, error) {
+func newGuard(cmd *exec.Cmd, terminal bool) (*guard, error) {
 	if !guardReady.Load() {
 		return nil, errors.New("a guarded child needs GuardMain at the start of main")
 	}
@@ -60,7 +62,11 @@ func newGuard(cmd *exec.Cmd) (*guard, error) {
 		closeAll(lifelineRead, lifeline)
 		return nil, err
 	}
-	cmd.Args = append([]string{guardArg0, cmd.Path}, cmd.Args[1:]...)
+	arg0 := guardArg0
+	if terminal {
+		arg0 = terminalArg0
+	}
+	cmd.Args = append([]string{arg0, cmd.Path}, cmd.Args[1:]...)
 	// The link, not the name behind it: the file may have been replaced since.
 	cmd.Path = "/proc/self/exe"
 	theirs := []*os.File{lifelineRead, statusWrite}
@@ -119,7 +125,8 @@ func (g *guard) release() {
 }
 
 func guardMain() {
-	if os.Args[0] != guardArg0 {
+	terminal := os.Args[0] == terminalArg0
+	if os.Args[0] != guardArg0 && !terminal {
 		guardReady.Store(true)
 		return
 	}
@@ -135,7 +142,8 @@ func guardMain() {
 	pid, err := syscall.ForkExec(os.Args[1], os.Args[1:], &syscall.ProcAttr{
 		Env:   os.Environ(),
 		Files: []uintptr{0, 1, 2},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+		// Without a Ctty of its own the terminal is stdin.
+		Sys: &syscall.SysProcAttr{Setpgid: !terminal, Setsid: terminal, Setctty: terminal, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		errno, ok := err.(syscall.Errno)
@@ -151,7 +159,7 @@ func guardMain() {
 			unix.Dup3(null, fd, 0)
 		}
 	}
-	w := &warden{program: pid}
+	w := &warden{program: pid, terminal: terminal}
 	report("S %d\n", pid)
 
 	signals := make(chan os.Signal, 4)
@@ -173,7 +181,8 @@ func report(format string, args ...any) {
 
 // warden is the guard's own side.
 type warden struct {
-	program int
+	program  int
+	terminal bool // the program leads a terminal's session
 
 	mu      sync.Mutex
 	gone    bool // the program has been reaped
@@ -203,7 +212,11 @@ func (w *warden) follow(lifeline io.Reader) {
 func (w *warden) terminate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.gone {
+	switch {
+	case w.gone:
+	case w.terminal:
+		hangUp(func(s syscall.Signal) { syscall.Kill(-w.program, s) })
+	default:
 		syscall.Kill(-w.program, syscall.SIGTERM)
 	}
 }

@@ -23,7 +23,7 @@ func init() {
 	roles["stubborn"] = func(args []string) {
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 		fmt.Printf("%s %d\n", args[0], os.Getpid())
-		select {}
+		forever()
 	}
 	// daemonise leaves a stubborn process in a session of its own and exits.
 	roles["daemonise"] = func(args []string) {
@@ -42,7 +42,7 @@ func init() {
 	}
 	roles["nested"] = func(args []string) {
 		spawn(&syscall.SysProcAttr{Setsid: true}, "stubborn", args[0])
-		select {}
+		forever()
 	}
 	// parent starts role args[0], guarded or not, and passes its lines on.
 	roles["parent"] = func(args []string) {
@@ -72,6 +72,9 @@ func init() {
 		<-time.After(12 * time.Second)
 	}
 }
+
+// forever is no select {}: at a terminal the runtime would take that for a deadlock.
+func forever() { time.Sleep(time.Hour) }
 
 // spawn starts a role outside the package's care, as foreign programs do.
 func spawn(attr *syscall.SysProcAttr, name string, args ...string) {

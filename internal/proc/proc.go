@@ -44,6 +44,11 @@ type Spec struct {
 	// interactive shell that is not in a terminal's foreground would be stopped by
 	// it, and every program in a WSL distro has one. Not with Guard or InheritConsole.
 	NewSession bool
+	// Terminal (unix) is the child's end of a pseudo-terminal: its three standard
+	// streams and the controlling terminal of a session of its own. There are no
+	// pipes then, and the gentle rung of Stop is a hang-up. The caller closes it
+	// after Start. Not with NewSession or InheritConsole.
+	Terminal *os.File
 	// Stderr receives a copy of stderr as it comes; may be nil. The tail is kept
 	// anyway. A Write that blocks holds the child's stderr up; one that fails is
 	// the last.
@@ -109,6 +114,9 @@ func start(spec Spec) (*Process, error) {
 	if spec.NewSession && (spec.Guard || spec.InheritConsole) {
 		return nil, errors.New("a child with a session of its own has no guard and no console")
 	}
+	if spec.Terminal != nil && (spec.NewSession || spec.InheritConsole) {
+		return nil, errors.New("a child at a terminal has a session of its own and no console")
+	}
 	path := spec.Path
 	if !hasSeparator(path) {
 		list := os.Getenv("PATH")
@@ -131,10 +139,14 @@ func start(spec Spec) (*Process, error) {
 
 	var stderr *os.File
 	var childEnds []*os.File
-	if spec.InheritConsole {
+	switch {
+	case spec.InheritConsole:
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		p.stdin, p.stdout = &stdinPipe{}, &stdoutPipe{}
-	} else {
+	case spec.Terminal != nil:
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Terminal, spec.Terminal, spec.Terminal
+		p.stdin, p.stdout = &stdinPipe{}, &stdoutPipe{}
+	default:
 		pipes, err := newPipes()
 		if err != nil {
 			return nil, err

@@ -15,10 +15,10 @@ func awaitExit(int) bool { return false }
 // guard needs a subreaper, which only Linux has.
 type guard struct{}
 
-func newGuard(*exec.Cmd) (*guard, error)      { return nil, nil }
-func (*guard) started(*exec.Cmd) (int, error) { return 0, nil }
-func (*guard) wait(*exec.Cmd) exit            { return exit{} }
-func (*guard) command(byte)                   {}
-func (*guard) release()                       {}
+func newGuard(*exec.Cmd, bool) (*guard, error) { return nil, nil }
+func (*guard) started(*exec.Cmd) (int, error)  { return 0, nil }
+func (*guard) wait(*exec.Cmd) exit             { return exit{} }
+func (*guard) command(byte)                    {}
+func (*guard) release()                        {}
 
 func guardMain() {}

@@ -14,6 +14,8 @@ import (
 type tree struct {
 	guard *guard // nil without one
 	own   bool   // the child leads a group of its own
+	// terminal: the child is the leader of a terminal's session.
+	terminal bool
 
 	mu   sync.Mutex
 	pid  int
@@ -21,18 +23,19 @@ type tree struct {
 }
 
 func newTree(spec Spec, cmd *exec.Cmd) (*tree, error) {
-	t := &tree{own: !spec.InheritConsole}
+	t := &tree{own: !spec.InheritConsole, terminal: spec.Terminal != nil}
 	if spec.Guard {
-		g, err := newGuard(cmd)
+		g, err := newGuard(cmd, t.terminal)
 		if err != nil {
 			return nil, err
 		}
 		t.guard = g
 	}
 	if t.guard == nil {
-		cmd.SysProcAttr = childAttr(t.own && !spec.NewSession)
+		cmd.SysProcAttr = childAttr(t.own && !spec.NewSession && !t.terminal)
 		// A session leader leads a group of the same number, too.
-		cmd.SysProcAttr.Setsid = spec.NewSession
+		cmd.SysProcAttr.Setsid = spec.NewSession || t.terminal
+		cmd.SysProcAttr.Setctty = t.terminal // of Ctty 0, the child's stdin
 	}
 	return t, nil
 }
@@ -84,8 +87,19 @@ func (t *tree) terminate() bool {
 		t.guard.command(guardTerminate)
 		return true
 	}
+	if t.terminal {
+		hangUp(t.signal)
+		return true
+	}
 	t.signal(syscall.SIGTERM)
 	return true
+}
+
+// hangUp is what a terminal's end does to its shell. An interactive shell heeds
+// no SIGTERM, and a stopped one nothing before it goes on.
+func hangUp(signal func(syscall.Signal)) {
+	signal(syscall.SIGHUP)
+	signal(syscall.SIGCONT)
 }
 
 func (t *tree) kill() {

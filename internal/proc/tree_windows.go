@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"sync"
@@ -28,22 +29,34 @@ type tree struct {
 // can start anything. CREATE_NO_WINDOW keeps a console from flashing up under a
 // parent without one.
 func newTree(spec Spec, cmd *exec.Cmd) (*tree, error) {
-	job, err := windows.CreateJobObject(nil, nil)
-	if err != nil {
-		return nil, fmt.Errorf("create job: %w", err)
+	if spec.Terminal != nil {
+		return nil, errors.New("a program at a terminal is package term's to start here")
 	}
-	info := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{}
-	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
-		windows.CloseHandle(job)
-		return nil, fmt.Errorf("limit job: %w", err)
+	job, err := newJob()
+	if err != nil {
+		return nil, err
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_SUSPENDED}
 	if !spec.InheritConsole {
 		cmd.SysProcAttr.CreationFlags |= windows.CREATE_NO_WINDOW
 	}
 	return &tree{job: job}, nil
+}
+
+// newJob makes a job that ends with its last handle.
+func newJob() (windows.Handle, error) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return 0, fmt.Errorf("create job: %w", err)
+	}
+	info := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{}
+	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
+		windows.CloseHandle(job)
+		return 0, fmt.Errorf("limit job: %w", err)
+	}
+	return job, nil
 }
 
 func (t *tree) started(cmd *exec.Cmd) (int, error) {

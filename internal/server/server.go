@@ -24,6 +24,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
+	"catamaran/internal/file"
 )
 
 const (
@@ -49,10 +50,12 @@ type Doctor interface {
 	Run(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error)
 }
 
-// Options of a Server. All fields but Doctor and Distro are required.
+// Options of a Server. All fields but Doctor, Files and Distro are required.
 type Options struct {
 	// Doctor answers doctor.run; nil refuses it.
-	Doctor   Doctor
+	Doctor Doctor
+	// Files shows the files of projects; nil refuses it.
+	Files    *file.Files
 	Engine   *engine.Engine
 	Identity *auth.Identity
 	// Codes holds the credentials that can be exchanged for a session.
@@ -159,6 +162,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == pathRenew:
 		if allow(w, r, http.MethodPost) {
 			s.serveRenew(w, r)
+		}
+	case r.URL.Path == api.PathFileBytes:
+		if allow(w, r, http.MethodPost) {
+			s.serveFile(w, r)
 		}
 	default:
 		auth.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "There is nothing at this address."})

@@ -53,8 +53,13 @@ var table = []route{
 	command(api.MethodTurnEdit, "Changes the text of a queued turn.", (*engine.Engine).EditTurn),
 	command(api.MethodTurnStop, "Stops the running turn; answers at once with stopping set.", (*engine.Engine).StopTurn),
 	command(api.MethodApprovalAnswer, "Answers an approval.", (*engine.Engine).AnswerApproval),
+	query(api.MethodSearch, "Looks for words in titles and messages.", (*engine.Engine).Search),
 	command(api.MethodQuestionAnswer, "Answers a question part by part, or declines to answer it.", (*engine.Engine).AnswerQuestion),
 	own(api.MethodAttachmentURL, "An address for an uploaded file that is good for ten minutes and needs no token.", (*Server).attachmentURL),
+	look(api.MethodFileFind, "Paths of a project or a thread's working tree that match a few letters, the best first.", (*Server).findFiles),
+	look(api.MethodFileList, "What is in a folder of a project.", (*Server).listFiles),
+	look(api.MethodFileRead, "A part of a file's text, or what else the file is.", (*Server).readFile),
+	look(api.MethodFileSearch, "Lines of files that hold a text or match a regular expression; ignored files are left out.", (*Server).searchFiles),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 
@@ -91,6 +96,11 @@ func change[Req, Res any](method, doc string, f func(*Server, context.Context, s
 			return f(s, ctx, commandID, req)
 		},
 	}
+}
+
+// look is a method the server answers itself once it is ready, which changes nothing.
+func look[Req, Res any](method, doc string, f func(*Server, context.Context, Req) (Res, error)) route {
+	return change(method, doc, func(s *Server, ctx context.Context, _ string, req Req) (Res, error) { return f(s, ctx, req) })
 }
 
 // query is a method of the engine that changes nothing.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 
 	"catamaran/internal/api"
@@ -34,6 +35,23 @@ func Open(ctx context.Context, ways []openin.Command, log *slog.Logger) error {
 		Code: api.CodeUnavailable, Message: "The folder could not be opened.",
 		Hint: "Check that the program is installed on this computer.", Details: errors.Join(all...).Error(),
 	}
+}
+
+// OpenURL opens an address in the system's own program for it. The caller has looked at its scheme.
+func OpenURL(ctx context.Context, url string, log *slog.Logger) error {
+	way := openin.Command{Address: url}
+	switch {
+	case systemStarts:
+	case runtime.GOOS == "darwin":
+		way = openin.Command{Program: "/usr/bin/open", Args: []string{url}}
+	default:
+		way = openin.Command{Program: "xdg-open", Args: []string{url}}
+	}
+	if err := openBy(ctx, way); err != nil {
+		log.Info("an address could not be opened", "error", err)
+		return &api.Error{Code: api.CodeUnavailable, Message: "The address could not be opened.", Hint: "Copy it into a browser.", Details: err.Error()}
+	}
+	return nil
 }
 
 func openBy(ctx context.Context, way openin.Command) error {

@@ -30,6 +30,9 @@ type Surroundings struct {
 	Getenv func(string) string
 	// ExeDir is the folder of this program, Profile that of the browser in app mode.
 	ExeDir, Profile string
+	// WebView reports whether the system has what the window program shows the page
+	// with; nil where that needs no looking (a missing library ends the program at once).
+	WebView func() bool
 	// Exists reports a file; Look finds a program in PATH ("" when there is none).
 	Exists func(path string) bool
 	Look   func(name string) string
@@ -45,8 +48,12 @@ func Ways(s Surroundings) []Way {
 	if s.GOOS == "windows" {
 		name += ".exe"
 	}
-	if p := filepath.Join(s.ExeDir, name); s.Exists(p) {
-		ways = append(ways, Way{Kind: KindWindow, Path: p})
+	// Beside the desktop, or where a package puts it.
+	for _, p := range []string{filepath.Join(s.ExeDir, name), filepath.Join(s.ExeDir, "..", "lib", "catamaran", name)} {
+		if s.Exists(p) && (s.WebView == nil || s.WebView()) {
+			ways = append(ways, Way{Kind: KindWindow, Path: p})
+			break
+		}
 	}
 	for _, p := range browsers(s) {
 		ways = append(ways, Way{Kind: KindApp, Path: p, Args: []string{

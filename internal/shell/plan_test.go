@@ -5,6 +5,18 @@ import (
 	"testing"
 )
 
+// Without a web view the window program is not tried: it could only show a message box.
+func TestWaysWithoutWebView(t *testing.T) {
+	t.Parallel()
+	ways := Ways(Surroundings{GOOS: "windows", Getenv: func(string) string { return "" }, WebView: func() bool { return false },
+		Exists: func(string) bool { return true }, Look: func(string) string { return "" }})
+	for _, w := range ways {
+		if w.Kind == KindWindow {
+			t.Errorf("%+v", w)
+		}
+	}
+}
+
 func TestWays(t *testing.T) {
 	t.Parallel()
 	display := map[string]string{"DISPLAY": ":0"}
@@ -18,6 +30,7 @@ func TestWays(t *testing.T) {
 	}{
 		"no display":           {"linux", nil, []string{"/opt/c/catamaran-window"}, map[string]string{"chromium": "/usr/bin/chromium"}, nil},
 		"window first":         {"linux", display, []string{"/opt/c/catamaran-window"}, map[string]string{"chromium": "/usr/bin/chromium", "xdg-open": "/usr/bin/xdg-open"}, []string{"window /opt/c/catamaran-window", "app /usr/bin/chromium", "browser /usr/bin/xdg-open"}},
+		"packaged window":      {"linux", display, []string{"/opt/lib/catamaran/catamaran-window"}, nil, []string{"window /opt/lib/catamaran/catamaran-window"}},
 		"wayland":              {"linux", map[string]string{"WAYLAND_DISPLAY": "w"}, nil, map[string]string{"xdg-open": "/x"}, []string{"browser /x"}},
 		"nothing there":        {"linux", display, nil, nil, nil},
 		"edge before chrome":   {"windows", win, []string{`C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe`, `C:\Program Files\Google\Chrome\Application\chrome.exe`}, nil, []string{`app C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe`, "browser "}},

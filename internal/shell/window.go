@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"catamaran/internal/api"
 	"catamaran/internal/proc"
 )
 
@@ -22,30 +23,39 @@ const (
 // ErrNoDisplay: there is nothing here that could show the page.
 var ErrNoDisplay = errors.New("nothing here can show a window")
 
+// WindowsOptions configure Windows.
+type WindowsOptions struct {
+	// Ways to show the page, best first (Ways).
+	Ways []Way
+	// URL makes a fresh address that signs a page in.
+	URL func() string
+	// Closed is called once when the user has closed the window.
+	Closed func()
+	// State is where the window program's place is kept, Data what its web view keeps; both are folders.
+	State, Data string
+	Log         *slog.Logger
+}
+
 // Windows opens windows and owns the programs that show them.
 type Windows struct {
-	ways []Way
-	url  func() string
-	// closed is called once when the user has closed the window.
-	closed func()
-	log    *slog.Logger
-	open   func(url string) error // the default browser of a system that has a call for it
+	o    WindowsOptions
+	log  *slog.Logger
+	open func(url string) error // the default browser of a system that has a call for it
 
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	window  *proc.Process // the window program, while it runs
+	window  *program // the window program, while it runs
 	deaths  []time.Time
 	closing bool
 	once    sync.Once
 }
 
-// NewWindows prepares; it opens nothing. url makes a fresh address that signs a
-// page in; closed is told when the user closed the window.
-func NewWindows(ways []Way, url func() string, closed func(), log *slog.Logger) *Windows {
-	w := &Windows{ways: ways, url: url, closed: closed, log: log, open: openDefault}
+// NewWindows prepares; it opens nothing.
+func NewWindows(o WindowsOptions) *Windows {
+	w := &Windows{o: o, log: o.Log, open: openDefault}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	return w
 }
@@ -59,11 +69,11 @@ func (w *Windows) Open(ctx context.Context) error {
 		return errors.New("open a window: Catamaran is ending")
 	}
 	if w.window != nil {
-		if _, err := io.WriteString(w.window.Stdin(), "focus\n"); err == nil {
+		if err := w.window.order(api.WindowOrder{Op: api.WindowFocus}); err == nil {
 			return nil
 		}
 	}
-	for _, way := range w.ways {
+	for _, way := range w.o.Ways {
 		err := w.tryLocked(ctx, way)
 		if err == nil {
 			return nil
@@ -74,7 +84,7 @@ func (w *Windows) Open(ctx context.Context) error {
 }
 
 func (w *Windows) tryLocked(ctx context.Context, way Way) error {
-	url := w.url()
+	url := w.o.URL()
 	switch way.Kind {
 	case KindWindow:
 		return w.startLocked(way, url)
@@ -98,24 +108,19 @@ func (w *Windows) tryLocked(ctx context.Context, way Way) error {
 	}
 }
 
-// startLocked starts the window program. Its stdin takes the address, then
-// "focus" lines, and its end; it may write nothing of interest.
+// startLocked starts the window program.
 func (w *Windows) startLocked(way Way, url string) error {
-	p, err := proc.Start(proc.Spec{Name: "window", Path: way.Path, Guard: true})
+	p, err := startProgram(way.Path, url, w.o.State, w.o.Data, w.log)
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(p.Stdin(), url+"\n"); err != nil {
-		p.Kill()
-		return fmt.Errorf("give the window its address: %w", err)
-	}
 	w.window = p
-	w.work.Go(func() { io.Copy(io.Discard, p.Stdout()) })
+	w.work.Go(p.read)
 	w.work.Go(func() {
 		select {
 		case <-p.Done():
 		case <-w.ctx.Done():
-			stop(p)
+			stop(p.Process)
 			return
 		}
 		w.ended(way, p)
@@ -124,7 +129,7 @@ func (w *Windows) startLocked(way Way, url string) error {
 }
 
 // ended restarts a window that died, within bounds, and reports one that was closed.
-func (w *Windows) ended(way Way, p *proc.Process) {
+func (w *Windows) ended(way Way, p *program) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.window = nil
@@ -132,7 +137,7 @@ func (w *Windows) ended(way Way, p *proc.Process) {
 		return
 	}
 	if p.ExitCode() == 0 {
-		w.once.Do(w.closed)
+		w.once.Do(w.o.Closed)
 		return
 	}
 	now := time.Now()
@@ -145,11 +150,11 @@ func (w *Windows) ended(way Way, p *proc.Process) {
 	w.deaths = append(kept, now)
 	w.log.Warn("the window program died", "exit", p.ExitCode(), "stderr", p.StderrTail())
 	if len(w.deaths) <= maxRestarts {
-		if err := w.startLocked(way, w.url()); err == nil {
+		if err := w.startLocked(way, w.o.URL()); err == nil {
 			return
 		}
 	}
-	for _, next := range w.ways {
+	for _, next := range w.o.Ways {
 		if next.Kind != KindWindow && w.tryLocked(w.ctx, next) == nil {
 			return
 		}
@@ -171,7 +176,7 @@ func (w *Windows) follow(ctx context.Context, p *proc.Process) error {
 	w.work.Go(func() {
 		select {
 		case <-p.Done():
-			w.once.Do(w.closed)
+			w.once.Do(w.o.Closed)
 		case <-w.ctx.Done():
 			stop(p)
 		}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// program writes an executable script; $OUT is a fifo the test reads what happened from.
-func program(t *testing.T, dir, name, body string) string {
+// script writes an executable script; $OUT is a fifo the test reads what happened from.
+func script(t *testing.T, dir, name, body string) string {
 	t.Helper()
 	p := filepath.Join(dir, name)
 	if err := os.WriteFile(p, []byte("#!/bin/sh\n"+body), 0o700); err != nil {
@@ -24,7 +24,8 @@ func program(t *testing.T, dir, name, body string) string {
 func windows(t *testing.T, ways []Way) (*Windows, chan struct{}) {
 	t.Helper()
 	closed := make(chan struct{}, 1)
-	w := NewWindows(ways, func() string { return "http://127.0.0.1:1/#code=x" }, func() { closed <- struct{}{} }, slog.New(slog.DiscardHandler))
+	w := NewWindows(WindowsOptions{Ways: ways, URL: func() string { return "http://127.0.0.1:1/#code=x" },
+		Closed: func() { closed <- struct{}{} }, State: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { w.Close() })
 	return w, closed
 }
@@ -42,8 +43,8 @@ func TestOpenTriesTheNextWay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
-	bad := program(t, dir, "bad", "echo cannot >&2; exit 1\n")
-	good := program(t, dir, "good", `echo "$@" > `+out+"\n")
+	bad := script(t, dir, "bad", "echo cannot >&2; exit 1\n")
+	good := script(t, dir, "good", `echo "$@" > `+out+"\n")
 	w, _ := windows(t, []Way{
 		{Kind: KindWindow, Path: filepath.Join(dir, "missing")},
 		{Kind: KindApp, Path: bad}, {Kind: KindBrowser, Path: good},
@@ -67,7 +68,7 @@ func TestWindowProgram(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
-	p := program(t, dir, "catamaran-window", `read url; read focus; echo "$# $url $focus" > `+out+"; exit 0\n")
+	p := script(t, dir, "catamaran-window", `read start; read focus; echo "$# $start $focus" > `+out+"; exit 0\n")
 	w, closed := windows(t, []Way{{Kind: KindWindow, Path: p}})
 	for range 2 {
 		if err := w.Open(bounded(t)); err != nil {
@@ -75,8 +76,67 @@ func TestWindowProgram(t *testing.T) {
 		}
 	}
 	within(t, "the closed window was not reported", closed)
-	if b, _ := os.ReadFile(out); strings.TrimSpace(string(b)) != "0 http://127.0.0.1:1/#code=x focus" {
+	if b, _ := os.ReadFile(out); strings.TrimSpace(string(b)) != `0 {"op":"start","url":"http://127.0.0.1:1/#code=x"} {"op":"focus"}` {
 		t.Errorf("%q", b)
+	}
+}
+
+// A folder dialog's answer comes back to who asked, noise on the program's output
+// does not matter, the window's place is kept for the next start, and a program
+// that dies with a dialog open ends the waiting.
+func TestWindowProgramDialogAndPlace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out")
+	p := script(t, dir, "catamaran-window", `read start; echo "$start" >> `+out+`
+echo 'Gtk-WARNING: not for us'; head -c 200000 /dev/zero | tr '\0' x; echo
+echo '{"op":"place","place":{"x":5,"y":-6,"width":900,"height":700,"maximised":true}}'
+read pick; echo "$pick" >> `+out+`
+echo '{"op":"picked","id":1,"path":"/srv/kód"}'
+read pick; exit 0
+`)
+	w, closed := windows(t, []Way{{Kind: KindWindow, Path: p}})
+	if _, err := w.PickFolder(bounded(t), "Choose", ""); err != ErrNoWindow || w.Native() {
+		t.Errorf("without a window: %v", err)
+	}
+	if err := w.Open(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.PickFolder(bounded(t), "Choose", "/srv"); got != "/srv/kód" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := w.PickFolder(bounded(t), "Choose", "/srv"); got != "" || err == nil {
+		t.Errorf("the program ended: %q, %v", got, err)
+	}
+	within(t, "the closed window was not reported", closed)
+	b, _ := os.ReadFile(out)
+	if !strings.Contains(string(b), `{"op":"pick","id":1,"title":"Choose","dir":"/srv"}`) || strings.Contains(string(b), `"place"`) {
+		t.Errorf("%s", b)
+	}
+	if err := w.Open(bounded(t)); err != nil { // the person's next start
+		t.Fatal(err)
+	}
+	if _, err := w.PickFolder(bounded(t), "Choose", ""); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ = os.ReadFile(out); !strings.Contains(string(b), `"place":{"x":5,"y":-6,"width":900,"height":700,"maximised":true}`) {
+		t.Errorf("the place was not kept: %s", b)
+	}
+}
+
+// What is kept of a window's place is not trusted.
+func TestLoadPlace(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		``: false, `{`: false, `{"width":0,"height":5}`: false, `{"x":9999999,"width":500,"height":500}`: false, `{"width":500,"height":500}`: true,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, placeFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := loadPlace(dir); (got != nil) != ok {
+			t.Errorf("%s: %v", text, got)
+		}
 	}
 }
 
@@ -84,9 +144,9 @@ func TestWindowProgramIsRestartedWithinBounds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
-	window := program(t, dir, "catamaran-window", "read url; echo start >> "+out+"; exit 3\n")
+	window := script(t, dir, "catamaran-window", "read url; echo start >> "+out+"; exit 3\n")
 	fifo := filepath.Join(dir, "opened")
-	browser := program(t, dir, "browser", "echo ok > "+fifo+"\n")
+	browser := script(t, dir, "browser", "echo ok > "+fifo+"\n")
 	w, closed := windows(t, []Way{{Kind: KindWindow, Path: window}, {Kind: KindBrowser, Path: browser}})
 	if err := w.Open(bounded(t)); err != nil {
 		t.Fatal(err)
@@ -109,7 +169,7 @@ func TestWindowProgramIsRestartedWithinBounds(t *testing.T) {
 func TestAppWindow(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	stays := program(t, dir, "stays", "exec sleep 600\n")
+	stays := script(t, dir, "stays", "exec sleep 600\n")
 	w, closed := windows(t, []Way{{Kind: KindApp, Path: stays}})
 	if err := w.Open(bounded(t)); err != nil {
 		t.Fatal(err)

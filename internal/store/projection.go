@@ -73,7 +73,7 @@ func (w *writer) project(ctx context.Context, e *Event, data []byte) error {
 			ON CONFLICT(id) DO UPDATE SET path = excluded.path, data = excluded.data`,
 			e.Project.ID, e.Project.Path, e.Project.CreatedAt, data)
 	case api.EventProjectRemoved:
-		w.freed = true
+		w.removed()
 		if err := w.exec(ctx, "DELETE FROM projects WHERE id = ?", e.RemovedID); err != nil {
 			return err
 		}
@@ -82,14 +82,21 @@ func (w *writer) project(ctx context.Context, e *Event, data []byte) error {
 		if e.Stream != Shell {
 			return nil
 		}
-		return w.exec(ctx, `INSERT INTO threads(id, project, updated, data) VALUES (?, ?, ?, ?)
-			ON CONFLICT(id) DO UPDATE SET project = excluded.project, updated = excluded.updated, data = excluded.data`,
-			e.Thread.ID, e.Thread.ProjectID, e.Thread.UpdatedAt, data)
+		n, err := w.indexThread(ctx, e.Thread)
+		if err != nil {
+			return err
+		}
+		return w.exec(ctx, `INSERT INTO threads(id, project, updated, data, n) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT(id) DO UPDATE SET project = excluded.project, updated = excluded.updated, data = excluded.data, n = excluded.n`,
+			e.Thread.ID, e.Thread.ProjectID, e.Thread.UpdatedAt, data, n)
 	case api.EventThreadRemoved:
 		if e.Stream != Shell {
 			return nil
 		}
-		w.freed = true
+		w.removed()
+		if err := w.unindexThread(ctx, e.RemovedID); err != nil {
+			return err
+		}
 		if err := w.exec(ctx, "DELETE FROM threads WHERE id = ?", e.RemovedID); err != nil {
 			return err
 		}
@@ -105,9 +112,13 @@ func (w *writer) project(ctx context.Context, e *Event, data []byte) error {
 	case api.EventTurnRemoved:
 		return w.exec(ctx, "DELETE FROM turns WHERE id = ?", e.RemovedID)
 	case api.EventItemUpserted:
-		if err := w.exec(ctx, `INSERT INTO items(id, thread, turn, ordinal, kind, open, data) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT(id) DO UPDATE SET turn = excluded.turn, ordinal = excluded.ordinal, kind = excluded.kind, open = excluded.open, data = excluded.data`,
-			e.Item.ID, e.Item.ThreadID, e.Item.TurnID, e.Item.Ordinal, string(e.Item.Kind), openItem(e.Item), data); err != nil {
+		n, err := w.indexItem(ctx, e.Item)
+		if err != nil {
+			return err
+		}
+		if err := w.exec(ctx, `INSERT INTO items(id, thread, turn, ordinal, kind, open, data, n) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT(id) DO UPDATE SET turn = excluded.turn, ordinal = excluded.ordinal, kind = excluded.kind, open = excluded.open, data = excluded.data, n = excluded.n`,
+			e.Item.ID, e.Item.ThreadID, e.Item.TurnID, e.Item.Ordinal, string(e.Item.Kind), openItem(e.Item), data, n); err != nil {
 			return err
 		}
 		if e.Item.Live {
@@ -116,6 +127,10 @@ func (w *writer) project(ctx context.Context, e *Event, data []byte) error {
 		return w.exec(ctx, "DELETE FROM live WHERE item = ?", e.Item.ID)
 	case api.EventItemRemoved:
 		if err := w.exec(ctx, "DELETE FROM live WHERE item = ?", e.RemovedID); err != nil {
+			return err
+		}
+		w.index.unindex = true
+		if err := w.unindexItem(ctx, e.RemovedID); err != nil {
 			return err
 		}
 		return w.exec(ctx, "DELETE FROM items WHERE id = ?", e.RemovedID)

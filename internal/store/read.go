@@ -146,6 +146,11 @@ func (s *Store) ProjectAt(ctx context.Context, path string) (api.Project, error)
 	return one[api.Project](ctx, s, "SELECT data FROM projects WHERE path = ?", path)
 }
 
+// Thread returns a thread or ErrNotFound.
+func (s *Store) Thread(ctx context.Context, id string) (api.Thread, error) {
+	return one[api.Thread](ctx, s, "SELECT data FROM threads WHERE id = ?", id)
+}
+
 // Threads returns the threads of a project.
 func (s *Store) Threads(ctx context.Context, projectID string) ([]api.Thread, error) {
 	return list[api.Thread](ctx, s.reader, "SELECT data FROM threads WHERE project = ? ORDER BY id", projectID)

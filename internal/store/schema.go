@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"catamaran/internal/api"
@@ -10,7 +12,7 @@ import (
 
 // migrations are the schema's steps: forward only, each in one transaction,
 // never edited once released. PRAGMA user_version counts the applied ones.
-var migrations = []string{schemaOne}
+var migrations = []string{schemaOne, schemaTwo}
 
 // The data columns hold the JSON of the api type. What is beside them is what
 // queries need, and what clients never see (resume cursor, checkpoints).
@@ -87,6 +89,29 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_ref ON receipts(ref);
 `
 
+// schemaTwo adds the search over titles and messages: an index without the texts
+// themselves, whose rows items.n and threads.n name. unindex holds what removed
+// threads leave to be taken out of it, meta how far older messages are indexed.
+const schemaTwo = `
+ALTER TABLE items ADD COLUMN n INTEGER;
+CREATE UNIQUE INDEX items_n ON items(n) WHERE n IS NOT NULL;
+ALTER TABLE threads ADD COLUMN n INTEGER;
+CREATE UNIQUE INDEX threads_n ON threads(n) WHERE n IS NOT NULL;
+CREATE VIRTUAL TABLE search USING fts5(words, parts, title, place, content='', columnsize=0, tokenize='ascii');
+INSERT INTO search(search, rank) VALUES ('secure-delete', 1);
+CREATE TABLE unindex (
+	n     INTEGER PRIMARY KEY,
+	place TEXT NOT NULL,
+	title TEXT NOT NULL,
+	text  TEXT NOT NULL
+) STRICT;
+CREATE TABLE meta (
+	key   TEXT PRIMARY KEY,
+	value INTEGER NOT NULL
+) STRICT;
+INSERT INTO meta(key, value) SELECT 'index from', 0 UNION ALL SELECT 'index to', coalesce(max(rowid), 0) FROM items;
+`
+
 func (s *Store) migrate(ctx context.Context) error {
 	var version int
 	if err := s.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -105,16 +130,9 @@ func (s *Store) migrate(ctx context.Context) error {
 		if s.o.Migrating != nil {
 			s.o.Migrating()
 		}
-		copyTo := fmt.Sprintf("%s.before-v%d", s.path(), target)
-		// A copy of an attempt that failed: the database it was made of has not changed since.
-		if err := os.Remove(copyTo); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if _, err := s.writer.ExecContext(ctx, "VACUUM INTO ?", copyTo); err != nil {
-			return fmt.Errorf("copy the database before migrating: %w", err)
-		}
-		if err := os.Chmod(copyTo, 0o600); err != nil {
-			return err
+		if err := s.copyBefore(ctx, target); err != nil {
+			return &api.Error{Code: api.CodeUnavailable, Message: "The database could not be copied before it is brought up to date.",
+				Hint: "Make room on the disk for another copy of " + s.path() + ", then start again.", Details: err.Error()}
 		}
 	}
 	for v := version; v < target; v++ {
@@ -136,4 +154,38 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// beforeSuffix names a copy from before the migration to a schema.
+const beforeSuffix = ".before-v"
+
+// copyBefore copies the database, which nobody else has open, before it is migrated.
+func (s *Store) copyBefore(ctx context.Context, target int) error {
+	var busy, pages, folded int
+	if err := s.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &folded); err != nil {
+		return err
+	}
+	if busy != 0 {
+		return errors.New("another program has the database open")
+	}
+	from, err := os.Open(s.path())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	copyTo := fmt.Sprintf("%s%s%d", s.path(), beforeSuffix, target)
+	// One of an attempt that failed is written over: the database it was made of has not changed since.
+	to, err := os.OpenFile(copyTo+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from) // by the file system itself, where it can
+	if err == nil {
+		err = to.Sync()
+	}
+	if err := errors.Join(err, to.Close()); err != nil {
+		os.Remove(copyTo + ".part")
+		return err
+	}
+	return os.Rename(copyTo+".part", copyTo)
 }

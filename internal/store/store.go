@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ const (
 	lockFile     = "catamaran.lock"
 	spillDir     = "spill"
 
+	busyMillis = 5000
+
 	readers   = 4
 	openBound = 60 * time.Second
 	// checkBound limits the consistency check at start: a big database must not delay the backend.
@@ -41,6 +44,8 @@ const (
 
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("the database is closed")
+
+var errLate = errors.New("the database did not open in time")
 
 // ErrNotFound is returned for a row or a stream that is not there.
 var ErrNotFound = errors.New("not found")
@@ -99,8 +104,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.migrations == nil {
 		o.migrations = migrations
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, openBound, errors.New("the database did not open in time"))
-	defer cancel()
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -179,12 +182,17 @@ func (s *Store) openDatabase(ctx context.Context) (*writer, error) {
 		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if err := s.check(ctx); err != nil {
+	early, cancel := context.WithTimeoutCause(ctx, openBound, errLate)
+	defer cancel()
+	if err := s.check(early); err != nil {
 		return nil, err
 	}
+	// A big database takes its time to copy; the phase tells.
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}
+	ctx, done := context.WithTimeoutCause(ctx, openBound, errLate)
+	defer done()
 	if s.reader, err = openPool(s.path(), reads); err != nil {
 		return nil, err
 	}
@@ -205,7 +213,7 @@ const (
 
 func openPool(path, kind string) (*sql.DB, error) {
 	q := url.Values{}
-	q.Set("_busy_timeout", "5000")
+	q.Set("_busy_timeout", strconv.Itoa(busyMillis))
 	if kind != reads {
 		q.Set("_journal_mode", "WAL")
 	}
@@ -218,6 +226,8 @@ func openPool(path, kind string) (*sql.DB, error) {
 	q.Set("_dqs", "0")
 	q.Set("_txlock", "immediate")
 	q.Add("_pragma", "journal_size_limit(16777216)")
+	// What is sorted must not reach the disk beside the database.
+	q.Add("_pragma", "temp_store(memory)")
 	// Deleted text is overwritten where that costs no extra write: delete means delete.
 	q.Add("_pragma", "secure_delete(fast)")
 	if kind == reads {

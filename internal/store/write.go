@@ -25,7 +25,6 @@ const (
 	receiptMost  = 100_000
 	receiptPrune = 1000 // writes of receipts between two prunings
 	writeBound   = 30 * time.Second
-	vacuumPages  = 4000
 )
 
 // Event is an event of one stream. Seq is given by the store.
@@ -108,7 +107,9 @@ type writer struct {
 	streams  map[string]*stream // of committed and, within a transaction, of written events
 	durable  bool
 	receipts int
-	freed    bool
+	index    index
+	chores   chores
+	waiting  []*request // callers of Settle
 }
 
 func newWriter(ctx context.Context, s *Store) (*writer, error) {
@@ -117,7 +118,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{s: s, conn: conn, stmts: map[string]*sql.Stmt{}, streams: map[string]*stream{}}
-	if err := w.pruneReceipts(ctx); err != nil {
+	if err := errors.Join(w.pruneReceipts(ctx), w.loadIndex(ctx), w.loadChores(ctx)); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -127,21 +128,35 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 func (w *writer) run() {
 	defer close(w.s.finished)
 	defer w.conn.Close()
-	for first := range w.s.queue {
-		batch := append(make([]*request, 0, batchMost), first)
-		for len(batch) < batchMost {
-			var more *request
+	for {
+		first, ok := w.next()
+		if !ok {
+			break
+		}
+		batch := make([]*request, 0, batchMost)
+		for more := first; ; {
+			if more.w == nil {
+				w.waiting = append(w.waiting, more)
+			} else {
+				batch = append(batch, more)
+			}
+			if len(batch) == batchMost {
+				break
+			}
 			select {
 			case more = <-w.s.queue:
 			default:
+				more = nil
 			}
 			if more == nil {
 				break
 			}
-			batch = append(batch, more)
 		}
-		w.batch(batch)
+		if len(batch) > 0 {
+			w.batch(batch)
+		}
 	}
+	w.lastChores()
 	for _, st := range w.stmts {
 		st.Close()
 	}
@@ -161,7 +176,6 @@ func (w *writer) batch(batch []*request) {
 	for _, r := range batch {
 		close(r.done)
 	}
-	w.tidy()
 }
 
 func (w *writer) transaction(batch []*request) (err error) {
@@ -195,10 +209,7 @@ func (w *writer) transaction(batch []*request) (err error) {
 		err = w.exec(ctx, "COMMIT")
 	}
 	if err != nil {
-		if _, rerr := w.conn.ExecContext(context.Background(), "ROLLBACK"); rerr != nil {
-			w.s.o.Log.Warn("database rollback", "error", rerr)
-		}
-		clear(w.streams)
+		w.rollback()
 		return w.wrap(err)
 	}
 	if w.s.o.Published != nil {
@@ -219,16 +230,30 @@ func (w *writer) wrap(err error) error {
 	return fmt.Errorf("store: write: %w", err)
 }
 
-func (w *writer) exec(ctx context.Context, query string, args ...any) error {
+func (w *writer) rollback() {
+	if _, err := w.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+		w.s.o.Log.Warn("database rollback", "error", err)
+	}
+	clear(w.streams)
+}
+
+func (w *writer) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	st := w.stmts[query]
 	if st == nil {
 		var err error
 		if st, err = w.conn.PrepareContext(ctx, query); err != nil {
-			return err
+			return nil, err
 		}
 		w.stmts[query] = st
 	}
-	_, err := st.ExecContext(ctx, args...)
+	return st, nil
+}
+
+func (w *writer) exec(ctx context.Context, query string, args ...any) error {
+	st, err := w.prepared(ctx, query)
+	if err == nil {
+		_, err = st.ExecContext(ctx, args...)
+	}
 	return err
 }
 
@@ -327,34 +352,4 @@ func (w *writer) event(ctx context.Context, e *Event) error {
 		return err
 	}
 	return w.project(ctx, e, data)
-}
-
-// tidy does the work that need not be in anybody's transaction.
-func (w *writer) tidy() {
-	ctx, cancel := context.WithTimeout(context.Background(), writeBound)
-	defer cancel()
-	if w.receipts >= receiptPrune {
-		w.receipts = 0
-		if err := w.pruneReceipts(ctx); err != nil {
-			w.s.o.Log.Warn("prune receipts", "error", err)
-		}
-	}
-	if w.freed {
-		w.freed = false
-		rows, err := w.conn.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages))
-		if err == nil {
-			for rows.Next() { // a page a step
-			}
-			err = errors.Join(rows.Err(), rows.Close())
-		}
-		if err != nil {
-			w.s.o.Log.Warn("give free pages back", "error", err)
-		}
-	}
-}
-
-func (w *writer) pruneReceipts(ctx context.Context) error {
-	_, err := w.conn.ExecContext(ctx, "DELETE FROM receipts WHERE at < ? OR n <= (SELECT max(n) FROM receipts) - ?",
-		w.s.o.Now().Add(-receiptAge).UnixMilli(), receiptMost)
-	return err
 }

@@ -93,12 +93,27 @@ func Decide(s State, at int64, trace string, c Command) (Decision, *api.Error) {
 	if err := c.decide(d); err != nil {
 		return Decision{}, err
 	}
+	d.head.Asking = asking(d.State)
 	if d.head != s.Thread && !d.Removed {
 		head := d.head
 		// The head goes last: who sees it has seen what it tells about.
 		d.emit(api.Event{Type: api.EventThreadUpserted, Thread: &head})
 	}
 	return Decision{Events: d.events, Actions: d.actions}, nil
+}
+
+// asking is what the oldest of the pending items wants of a person.
+func asking(s State) string {
+	if s.Active == nil || s.Active.State != api.TurnWaiting || len(s.Pending) == 0 {
+		return ""
+	}
+	switch p := s.Pending[0]; {
+	case p.Question != nil:
+		return "question"
+	case p.Approval != nil && p.Approval.Kind == "plan":
+		return "plan"
+	}
+	return "approval"
 }
 
 // draft folds events as they are decided, so that each step sees the one before it.

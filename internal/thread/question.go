@@ -1,8 +1,10 @@
 package thread
 
 import (
+	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"catamaran/internal/api"
@@ -97,8 +99,8 @@ func formatted(format, text string) bool {
 	const most = 64 // digits; a number's exponent could ask for a lot of memory
 	switch format {
 	case "number":
-		_, _, err := big.ParseFloat(text, 10, 53, big.ToNearestEven)
-		return err == nil && len(text) <= most
+		n, err := strconv.ParseFloat(text, 64)
+		return err == nil && len(text) <= most && !math.IsInf(n, 0) && !math.IsNaN(n)
 	case "integer":
 		_, ok := new(big.Int).SetString(text, 10)
 		return ok && len(text) <= most

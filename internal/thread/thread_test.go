@@ -501,3 +501,30 @@ func TestEditAndPin(t *testing.T) {
 		t.Fatal("still pinned")
 	}
 }
+
+func TestAskingIsWhatTheOldestOfThemWants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	is := func(when, want string) {
+		t.Helper()
+		if w.s.Thread.Asking != want {
+			t.Fatalf("%s: asking is %q; want %q", when, w.s.Thread.Asking, want)
+		}
+	}
+	w.prompt("one")
+	is("a turn runs", "")
+	a, p := w.id("a"), w.id("p")
+	options := []api.ApprovalOption{{ID: "y", Kind: "allow_once"}}
+	w.do(Ask{Item: api.Item{ID: a, Approval: &api.Approval{Kind: "execute", Options: options}}})
+	is("a command", "approval")
+	w.do(Ask{Item: api.Item{ID: p, Approval: &api.Approval{Kind: "plan", Options: options}}})
+	is("a plan behind it", "approval")
+	w.do(Reply{ItemID: a, OptionID: "y"})
+	is("the plan alone", "plan")
+	w.do(Reply{ItemID: p, OptionID: "y"})
+	is("answered", "")
+	w.do(Ask{Item: api.Item{ID: w.id("q"), Question: &api.Question{Parts: []api.QuestionPart{{ID: "1", FreeText: true}}}}})
+	is("a question", "question")
+	w.do(Stop{})
+	is("stopped", "")
+}

@@ -111,6 +111,7 @@ var packages = []struct{ program, debian, why string }{
 	{"bash", "bash", "login environments are captured from it"},
 	{"zsh", "zsh", "login environments are captured from it"},
 	{"fish", "fish", "login environments are captured from it"},
+	{"rg", "ripgrep", "the content search is tested with it"},
 	{"python3", "python3", "a second wsl.exe is written in it"},
 }
 

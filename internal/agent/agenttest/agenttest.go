@@ -31,6 +31,25 @@ type Target struct {
 	Output string
 	// Stream is a prompt that makes it write for a long time.
 	Stream string
+	// The rest is for what an agent may not have; "" leaves the story out.
+	//
+	// Ask is a prompt that makes it ask a question, Told a part of what it says when the
+	// first option of each part was chosen.
+	Ask, Told string
+	// See is a prompt that comes with one picture, Seen a part of what it says to it.
+	See, Seen string
+	// Which is a prompt that makes it tell its model, Model one that can be chosen.
+	Which, Model string
+	// Effort can be chosen.
+	Effort string
+	// Slow is a prompt that takes a few seconds, Steered what it says once it got
+	// Steering meanwhile.
+	Slow, Steering, Steered string
+	// PlanFor is a prompt that makes it plan where it is told to, Plan a part of the plan.
+	PlanFor, Plan string
+	// Offers is what Driver.Options must tell at least: nil leaves it out.
+	Offers func(o api.AgentOptions) string
+
 	// Restart, when set, is called between two processes of one session.
 	Restart func(t *testing.T, dir, state string)
 	// Timeout bounds one story.
@@ -42,8 +61,8 @@ type Recorder struct {
 	mu      sync.Mutex
 	events  []agent.Event
 	changed chan struct{}
-	// OnApproval, when set, is called for every approval.
-	OnApproval func(agent.Event)
+	// OnApproval and OnQuestion, when set, are called for every one.
+	OnApproval, OnQuestion func(agent.Event)
 }
 
 // NewRecorder returns an empty recorder.
@@ -55,10 +74,13 @@ func (r *Recorder) Sink(e agent.Event) {
 	r.events = append(r.events, e)
 	close(r.changed)
 	r.changed = make(chan struct{})
-	f := r.OnApproval
+	f, g := r.OnApproval, r.OnQuestion
 	r.mu.Unlock()
 	if f != nil && e.Kind == agent.KindApproval {
 		f(e)
+	}
+	if g != nil && e.Kind == agent.KindQuestion {
+		g(e)
 	}
 }
 
@@ -153,17 +175,25 @@ type Story struct {
 // Open opens a session in a new directory; it is closed when the test ends.
 func Open(t *testing.T, target Target, mode api.PermissionMode) *Story {
 	t.Helper()
+	return openIn(t, target, mode, &Story{})
+}
+
+func (target Target) timeout() time.Duration {
+	if target.Timeout == 0 {
+		return 30 * time.Second
+	}
+	return target.Timeout
+}
+
+func openIn(t *testing.T, target Target, mode api.PermissionMode, s *Story) *Story {
+	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	timeout := target.Timeout
-	if timeout == 0 {
-		timeout = 30 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), target.timeout())
 	t.Cleanup(cancel)
-	s := &Story{T: t, Ctx: ctx, Dir: dir, State: t.TempDir(), Target: target}
+	s.T, s.Ctx, s.Dir, s.State, s.Target = t, ctx, dir, t.TempDir(), target
 	s.Reopen(mode, "")
 	return s
 }
@@ -215,16 +245,37 @@ func (s *Story) AnswerAll(kind string) {
 	}
 }
 
-// Approvals lists the approvals that were asked.
-func (s *Story) Approvals() []agent.Event {
+// ReplyAll answers every question with its first options, or declines.
+func (s *Story) ReplyAll(decline bool) {
+	session := s.Session
+	s.Recorder.mu.Lock()
+	defer s.Recorder.mu.Unlock()
+	s.Recorder.OnQuestion = func(e agent.Event) {
+		var answers []api.QuestionAnswerPart
+		if !decline {
+			for _, p := range e.Question.Parts {
+				answers = append(answers, answerTo(p))
+			}
+		}
+		if err := session.Reply(e.ID, answers); err != nil {
+			s.T.Errorf("reply: %v", err)
+		}
+	}
+}
+
+// Of lists the events of a kind.
+func (r *Recorder) Of(kind string) []agent.Event {
 	var out []agent.Event
-	for _, e := range s.Events() {
-		if e.Kind == agent.KindApproval {
+	for _, e := range r.Events() {
+		if e.Kind == kind {
 			out = append(out, e)
 		}
 	}
 	return out
 }
+
+// Approvals lists the approvals that were asked.
+func (s *Story) Approvals() []agent.Event { return s.Of(agent.KindApproval) }
 
 // Exists reports whether a file is in the story's directory.
 func (s *Story) Exists(name string) bool {
@@ -234,6 +285,11 @@ func (s *Story) Exists(name string) bool {
 
 // Start starts a prompt; the function returned waits for its end.
 func (s *Story) Start(prompt string) func() (agent.StopReason, error) {
+	return s.StartInput(agent.Input{Text: prompt, Settings: s.Settings})
+}
+
+// StartInput is Start for more than a text.
+func (s *Story) StartInput(in agent.Input) func() (agent.StopReason, error) {
 	type end struct {
 		stop agent.StopReason
 		err  error
@@ -241,7 +297,7 @@ func (s *Story) Start(prompt string) func() (agent.StopReason, error) {
 	c := make(chan end, 1)
 	session := s.Session
 	go func() {
-		stop, err := session.Prompt(s.Ctx, agent.Input{Text: prompt})
+		stop, err := session.Prompt(s.Ctx, in)
 		c <- end{stop, err}
 	}()
 	return func() (agent.StopReason, error) { e := <-c; return e.stop, e.err }

@@ -27,9 +27,15 @@ func Installed(t *testing.T, folder, program string) string {
 
 // Model starts a scripted model for one working directory and returns its URL. It
 // makes made.txt by a command and writes notes.md.
-func Model(t *testing.T, dir string) string {
+func Model(t *testing.T, dir string) string { return ModelOf(t, dir, "") }
+
+// ModelOf is Model with another command; "" is the usual one.
+func ModelOf(t *testing.T, dir, command string) string {
+	if command == "" {
+		command = "echo hello-from-tool > made.txt; cat made.txt"
+	}
 	sim := modelsim.Start(modelsim.Script{
-		Command: "echo hello-from-tool > made.txt; cat made.txt", File: filepath.Join(dir, "notes.md"),
+		Command: command, File: filepath.Join(dir, "notes.md"),
 		Text: "# notes\nwritten by the scripted model\n", Say: "Done. I ran the command and wrote `notes.md`.\n",
 	}, t.Logf)
 	t.Cleanup(sim.Close)

@@ -25,7 +25,17 @@ func Run(t *testing.T, target Target) {
 		{"stop while an approval is open", stoppedWhileAsking},
 		{"the agent is killed in a turn", killed},
 		{"resume after a restart", resumed},
+		{"what it offers", offers},
+		{"a question, answered", questioned},
+		{"a question, declined", questionDeclined},
+		{"a picture", pictured},
+		{"a chosen model", modelled},
+		{"steered in a turn", steered},
+		{"a plan first", planned},
 	} {
+		if has, ok := may[c.name]; ok && !has(target) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.story(t, target)

@@ -16,9 +16,11 @@
 //   - A new thread with a sandbox that may write marks a Git repository as trusted
 //     in the user's config.toml. The user is told when that happened.
 //   - With policy untrusted, an approved command still runs in the sandbox unless
-//     the model asked to leave it. In the read-only one, a command that writes is run
-//     again outside of it only when it fails at once; one that writes after a second
-//     fails although it was approved.
+//     the model asked to leave it, and in the read-only one it fails where it writes.
+//     So turns of the supervised mode run in the one that may write the workspace,
+//     while the thread starts read-only; edits are asked for by the policy (ADR 20).
+//   - A model, an effort and a collaboration mode that a turn names hold for the turns
+//     after it, so a choice that is taken back is undone by naming the thread's own.
 //
 // Invariants: decoding is lenient; a call that asks a person something is never
 // dropped, whatever its shape; notifications of other threads (sub-agents) are
@@ -79,16 +81,23 @@ func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, 
 	_, _ = rand.Read(random[:]) // never fails
 	nonce := hex.EncodeToString(random[:])
 	s := &session{o: o, firstWait: d.firstWait, t: newTranslator(nonce, o.Dir)}
-	conn, err := rpc.Start(rpc.Options{Open: o, Bare: true, WriteTimeout: d.writeTimeout, Handle: s.handle, Log: d.log})
-	if err != nil {
+	if err := s.start(d); err != nil {
 		return nil, err
 	}
-	s.Conn, s.questions = conn, rpc.NewQuestions(conn, nonce)
-	go s.Run()
 	if err := s.open(ctx); err != nil {
 		return nil, s.Abandon(ctx, err)
 	}
 	return s, nil
+}
+
+func (s *session) start(d *Driver) error {
+	conn, err := rpc.Start(rpc.Options{Open: s.o, Bare: true, WriteTimeout: d.writeTimeout, Handle: s.handle, Log: d.log})
+	if err != nil {
+		return err
+	}
+	s.Conn, s.questions = conn, rpc.NewQuestions(conn, s.t.nonce)
+	go s.Run()
+	return nil
 }
 
 // session is one Codex process with one thread in it.
@@ -106,6 +115,9 @@ type session struct {
 	thread string
 	info   agent.SessionInfo
 	turn   *turn // the running one
+	// own are the thread's model and effort as it was opened, told what its newest turn was given.
+	own  agent.Settings
+	told *agent.Settings
 }
 
 func (s *session) Info() agent.SessionInfo {
@@ -156,16 +168,20 @@ func (s *session) call(ctx context.Context, method string, params, out any) erro
 	}
 }
 
-// policy is how Codex says a permission mode.
-type policy struct{ approval, sandbox string }
+// policy is how Codex says a permission mode: for a thread, and the sandbox of its
+// turns where that is another one.
+type policy struct {
+	approval, sandbox string
+	turn              object
+}
 
 func policyOf(mode api.PermissionMode) policy {
 	switch mode {
 	case api.PermissionFull:
-		return policy{"never", "danger-full-access"}
+		return policy{approval: "never", sandbox: "danger-full-access"}
 	case api.PermissionAcceptEdits:
-		return policy{"on-request", "workspace-write"}
+		return policy{approval: "on-request", sandbox: "workspace-write"}
 	default:
-		return policy{"untrusted", "read-only"}
+		return policy{approval: "untrusted", sandbox: "read-only", turn: object{"type": "workspaceWrite"}}
 	}
 }

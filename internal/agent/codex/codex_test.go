@@ -89,13 +89,12 @@ func TestEveryQuestionIsShown(t *testing.T) {
 			func(e agent.Event) bool { return e.Approval.Kind == "" && len(e.Raw) > 0 }},
 		{"Wants more. Wanted: network access, write /y.", "Allow for this turn=allow_once, Allow for this session=allow_always, Decline=reject_once", "turn",
 			`{"permissions":{"network":{"enabled":true},"fileSystem":{"write":["/y"]}},"scope":"turn"}`, nil},
-		{"(1 of 2) One: first?", "Yes: sure=allow_once, Go on without an answer=reject_once", "1", "", nil},
-		{"(2 of 2) second?", "Go on without an answer=reject_once", "none", `{"answers":{"q1":{"answers":["Yes"]},"q2":{"answers":[]}}}`, nil},
-		{"maps asks: Which size?", "Small=allow_once, Large=allow_once, Decline=reject_once", "accept-2", `{"action":"accept","content":{"size":"l"}}`, nil},
-		{"An MCP server asks: Your name?", "Decline=reject_once", "decline", `{"action":"decline"}`, nil},
 		{"Launch the rocket?", "Allow once=allow_once, Allow for this session=allow_always, Decline=reject_once, Decline and stop=reject_once", "decline", `{"decision":"decline"}`, nil},
 		{"Run this command?", "Allow once=allow_once, Allow for this session=allow_always, Decline=reject_once, Decline and stop=reject_once", "", `{"decision":"cancel"}`, nil},
 	} {
+		if c.title == "Launch the rocket?" {
+			questionsBetween(s)
+		}
 		e := s.Wait(s.Ctx, t, c.title, func(e agent.Event) bool { return e.Kind == agent.KindApproval && e.Approval.Title == c.title })
 		var options []string
 		for _, o := range e.Approval.Options {
@@ -122,6 +121,29 @@ func TestEveryQuestionIsShown(t *testing.T) {
 	}
 	if _, err := end(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// questionsBetween answers the questions that the fake asks among its approvals.
+func questionsBetween(s *agenttest.Story) {
+	s.T.Helper()
+	for _, c := range []struct {
+		title   string
+		answers []api.QuestionAnswerPart
+		told    string
+	}{
+		{"Codex asks", []api.QuestionAnswerPart{{PartID: "q1", OptionIDs: []string{"1"}}, {PartID: "q2", Text: "words"}}, `{"answers":{"q1":{"answers":["Yes"]},"q2":{"answers":["words"]}}}`},
+		{"maps asks", []api.QuestionAnswerPart{{PartID: "f1", OptionIDs: []string{"2"}}}, `{"action":"accept","content":{"size":"l"}}`},
+		{"A tool server asks", nil, `{"action":"decline"}`},
+	} {
+		e := s.Wait(s.Ctx, s.T, c.title, func(e agent.Event) bool { return e.Kind == agent.KindQuestion && e.Question.Title == c.title })
+		if err := s.Session.Reply(e.ID, c.answers); err != nil {
+			s.T.Errorf("%s: %v", c.title, err)
+		}
+		if err := s.Session.Reply(e.ID, c.answers); api.CodeOf(err) != api.CodeConflict {
+			s.T.Errorf("%s: second answer = %v", c.title, err)
+		}
+		s.Wait(s.Ctx, s.T, c.told, func(e agent.Event) bool { return e.Kind == agent.KindMessage && strings.Contains(e.Append, c.told) })
 	}
 }
 
@@ -223,7 +245,7 @@ func TestResume(t *testing.T) {
 			s := agenttest.Open(t, own(t, role), api.PermissionSupervised)
 			s.Close(s.Session)
 			s.Reopen(api.PermissionSupervised, "earlier")
-			want := agent.SessionInfo{Resume: "t1", PID: s.Session.Info().PID, Version: "0.169.0"}
+			want := agent.SessionInfo{Resume: "t1", PID: s.Session.Info().PID, Version: "0.169.0", Steer: true}
 			if resumed {
 				want.Resume, want.Resumed = "earlier", true
 			}

@@ -52,6 +52,13 @@ func (f *fakeCodex) end(status, more string) {
 	f.Line(`{"method":"turn/completed","params":{"threadId":%q,"turn":{"id":"u1","status":%q%s}}}`, f.thread, status, more)
 }
 
+// refuse answers a call that a fake does not know, as Codex does.
+func (f *fakeCodex) refuse(m agenttest.Message) {
+	if m.ID != nil && m.Method != "" {
+		f.Line(`{"id":%s,"error":{"code":-32600,"message":"Invalid request: unknown variant"}}`, m.ID)
+	}
+}
+
 // fake plays a role until stdin ends.
 func fake(role string) int {
 	f := &fakeCodex{Fake: agenttest.NewFake(), thread: "t1", tries: map[string]int{}}
@@ -118,6 +125,10 @@ func fake(role string) int {
 			f.Line(`{"id":%s,"result":{"thread":{"id":%q,"turns":[{"id":"old","items":[{"type":"agentMessage","id":"old","text":"old answer"}]}]}}}`, m.ID, f.thread)
 		case "turn/start":
 			f.turn(role, m)
+		default:
+			if role != "stubborn" {
+				f.refuse(m)
+			}
 		}
 	}
 }

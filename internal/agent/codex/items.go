@@ -33,7 +33,13 @@ func (t *translator) wholeItem(raw json.RawMessage, completed bool) []agent.Even
 	}
 	state := t.item(id)
 	switch kind {
-	case "agentMessage", "plan":
+	case "plan":
+		// Shown whole, as the plan it is.
+		if text := lenient.Text(it["text"]); completed && text != "" {
+			return []agent.Event{{Kind: agent.KindPlan, ID: "plan:" + id, Append: text}}
+		}
+		return nil
+	case "agentMessage":
 		return t.text(agent.KindMessage, agent.KindMessage+":"+id, state, lenient.Text(it["text"]))
 	case "reasoning":
 		summary, content := texts(it["summary"]), texts(it["content"])

@@ -37,19 +37,26 @@ type opened struct {
 		ID         string `json:"id"`
 		CLIVersion string `json:"cliVersion"`
 	} `json:"thread"`
+	Model           string `json:"model"`
+	ReasoningEffort string `json:"reasoningEffort"`
 }
 
-// open initializes and gets a thread.
-func (s *session) open(ctx context.Context) error {
-	var in initialized
-	err := s.call(ctx, "initialize", object{
+// initialize begins the conversation; it comes before anything else.
+func (s *session) initialize(ctx context.Context) (in initialized, err error) {
+	err = s.call(ctx, "initialize", object{
 		"clientInfo":   object{"name": "catamaran", "title": "Catamaran", "version": build.Version},
 		"capabilities": object{"experimentalApi": true, "optOutNotificationMethods": unwanted},
 	}, &in)
 	if err != nil {
-		return err
+		return in, err
 	}
-	if err := s.Notify(ctx, "initialized", nil); err != nil {
+	return in, s.Notify(ctx, "initialized", nil)
+}
+
+// open initializes and gets a thread.
+func (s *session) open(ctx context.Context) error {
+	in, err := s.initialize(ctx)
+	if err != nil {
 		return err
 	}
 	if err := s.checkAccount(ctx); err != nil {
@@ -62,11 +69,12 @@ func (s *session) open(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.thread = op.Thread.ID
+	s.own = agent.Settings{Model: op.Model, Effort: op.ReasoningEffort}
 	version := op.Thread.CLIVersion
 	if !resumed || version == "" {
 		version = orVersion(in.UserAgent, version)
 	}
-	s.info = agent.SessionInfo{Resume: op.Thread.ID, Resumed: resumed, PID: s.PID(), Version: version}
+	s.info = agent.SessionInfo{Resume: op.Thread.ID, Resumed: resumed, PID: s.PID(), Version: version, Steer: true}
 	return nil
 }
 

@@ -39,6 +39,12 @@ func home(t *testing.T, state, config string) []string {
 // real returns the target; more is added to its configuration.
 func real(t *testing.T, more ...string) agenttest.Target {
 	t.Helper()
+	return scripted(t, "", more...)
+}
+
+// scripted is real with another command than the usual one.
+func scripted(t *testing.T, command string, more ...string) agenttest.Target {
+	t.Helper()
 	return agenttest.Scripted(agenttest.Target{
 		Driver: codex.New(agenttest.Log(t)),
 		Config: agent.Config{ID: "codex", Name: "Codex", Path: agenttest.Installed(t, "codex@0.169.0", "codex"), Args: []string{"app-server"}, SignIn: "codex login"},
@@ -57,7 +63,7 @@ wire_api = "responses"
 requires_openai_auth = false
 supports_websockets = false
 %s
-`, agenttest.Model(t, dir), strings.Join(more, "\n")))
+`, agenttest.ModelOf(t, dir, command), strings.Join(more, "\n")))
 		},
 		Restart: func(t *testing.T, _, state string) {
 			// The model of the earlier process is still there; the next one gets its own.
@@ -69,7 +75,57 @@ supports_websockets = false
 }
 
 func TestCodex(t *testing.T) {
-	agenttest.Run(t, real(t))
+	target := real(t, "[features]", "default_mode_request_user_input = true")
+	target.Ask, target.Told = "please ask a question", `\"answers\":[\"Red\"]`
+	target.See, target.Seen = "count the pictures", "I see 1 of them."
+	target.Which, target.Model, target.Effort = "which model are you", "gpt-6-sol", "high"
+	target.Slow, target.Steering, target.Steered = "take your time", "you are steered", "I was steered."
+	target.PlanFor, target.Plan = "make a plan", "1. Look\n2. Leap"
+	target.Offers = func(o api.AgentOptions) string {
+		switch {
+		case !o.Plan || !o.Images || !o.Steer:
+			return "it lacks what it has"
+		case len(o.Models) < 2 || len(o.Models[0].Efforts) < 2:
+			return "models or efforts are missing"
+		case o.DefaultModel != "gpt-5.5": // of the configuration
+			return "another default model"
+		}
+		return ""
+	}
+	agenttest.Run(t, target)
+}
+
+// A command that was approved works, also one that begins to write after a while and did not ask to
+// leave the sandbox; one that was declined does not run, and edits still ask.
+func TestCodexApprovedCommandsWork(t *testing.T) {
+	for _, c := range []struct {
+		answer string
+		ran    bool
+	}{{"allow_once", true}, {"reject_once", false}} {
+		t.Run(c.answer, func(t *testing.T) {
+			t.Parallel()
+			s := agenttest.Open(t, scripted(t, "sleep 2; echo late > made.txt"), api.PermissionSupervised)
+			s.AnswerAll(c.answer)
+			if _, err := s.Prompt("do the tools inside"); err != nil {
+				t.Fatal(err)
+			}
+			kinds := ""
+			for _, e := range s.Approvals() {
+				kinds += e.Approval.Kind + " "
+			}
+			if want := map[bool]string{true: "execute edit ", false: "execute "}[c.ran]; kinds != want {
+				t.Errorf("asked for %s; want %s", kinds, want)
+			}
+			if s.Exists("made.txt") != c.ran || s.Exists("notes.md") != c.ran {
+				t.Errorf("made %v, wrote %v; want both %v", s.Exists("made.txt"), s.Exists("notes.md"), c.ran)
+			}
+			for id, tool := range s.Tools() {
+				if c.ran && tool.Status != api.ToolCompleted {
+					t.Errorf("%s: %+v", id, tool)
+				}
+			}
+		})
+	}
 }
 
 func TestCodexNeedsSignIn(t *testing.T) {
@@ -121,7 +177,6 @@ func TestCodexTellsOfTrust(t *testing.T) {
 // features that are under development.
 func TestCodexAsksOtherThings(t *testing.T) {
 	for _, c := range []struct{ name, feature, prompt, title, kind, option, told string }{
-		{"a question", "default_mode_request_user_input", "please ask a question", "Colour: Which colour do you want?", "allow_once", "Red: like fire", `\"answers\":[\"Red\"]`},
 		{"for permissions", "request_permissions_tool", "please ask for permissions", "Wanted: network access", "allow_once", "Allow for this turn", `\"network\":{\"enabled\":true}`},
 		{"for permissions, declined", "request_permissions_tool", "please ask for permissions", "Wanted: network access", "reject_once", "Allow for this turn", `\"network\":null`},
 	} {

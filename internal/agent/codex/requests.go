@@ -64,45 +64,47 @@ func (s *session) foreign(params json.RawMessage) bool {
 func (s *session) request(m jsonl.Message) {
 	s.sinkMu.Lock()
 	defer s.sinkMu.Unlock()
-	questions := s.t.questions(m.Method, m.Params)
-	if questions == nil {
+	q := s.t.request(m.Method, m.Params)
+	if q == nil {
 		s.Refuse(m)
 		return
 	}
+	e := agent.Event{ToolID: q.toolID}
 	s.mu.Lock()
 	// After an interrupt every question is answered as cancelled.
 	late := s.turn != nil && s.turn.interrupted
-	ids := make([]string, len(questions))
-	for i, q := range questions {
-		if !late {
-			ids[i] = s.questions.Add(m.ID, q.approval.Options, q.answer)
-		}
-	}
-	s.mu.Unlock()
-	for i, q := range questions {
-		if late {
-			if result := q.answer(""); result != nil {
-				s.Respond(m.ID, result)
-			}
-			continue
-		}
-		e := agent.Event{Kind: agent.KindApproval, ID: ids[i], Approval: q.approval, ToolID: q.toolID}
+	switch {
+	case late:
+	case q.question != nil:
+		e.Kind, e.Question = agent.KindQuestion, q.question
+		e.ID = s.questions.Ask(m.ID, q.answer(""), q.reply)
+	default:
+		e.Kind, e.Approval = agent.KindApproval, q.approval
+		e.ID = s.questions.Add(m.ID, q.approval.Options, q.answer)
 		if q.approval.Kind == "" {
 			e.Raw = m.Params
 		}
-		s.emitLocked(e)
 	}
+	s.mu.Unlock()
+	if late {
+		s.Respond(m.ID, q.answer(""))
+		return
+	}
+	s.emitLocked(e)
 }
 
-// question is one card of a request; see rpc.Questions.Add for answer.
-type question struct {
+// request is what Codex asks a person: an approval, or a question. answer makes the
+// call's result of an option's id, "" meaning cancelled, reply that of answers.
+type request struct {
 	approval *api.Approval
+	question *api.Question
 	toolID   string
 	answer   func(option string) any
+	reply    func(answers []api.QuestionAnswerPart) any
 }
 
-// questions translates a request; nil for one that asks nobody anything.
-func (t *translator) questions(method string, params json.RawMessage) []question {
+// request translates a request; nil for one that asks nobody anything.
+func (t *translator) request(method string, params json.RawMessage) *request {
 	p := lenient.Fields(params)
 	text := func(name string) string { return lenient.Text(p[name]) }
 	var tool string
@@ -116,7 +118,7 @@ func (t *translator) questions(method string, params json.RawMessage) []question
 		if a.Command == "" {
 			a.Kind = "" // about the network: there is no command to show
 		}
-		return []question{decided(a, tool, decisions(p["availableDecisions"]))}
+		return decided(a, tool, decisions(p["availableDecisions"]))
 	case "item/fileChange/requestApproval":
 		a := &api.Approval{Kind: "edit", Title: lenient.Or(text("reason"), "Change these files?")}
 		if root := text("grantRoot"); root != "" {
@@ -125,19 +127,19 @@ func (t *translator) questions(method string, params json.RawMessage) []question
 		if state != nil {
 			a.Edits = state.edits
 		}
-		return []question{decided(a, tool, decisions(p["availableDecisions"]))}
+		return decided(a, tool, decisions(p["availableDecisions"]))
 	case "item/permissions/requestApproval":
-		return []question{permissions(p, tool)}
+		return permissions(p, tool)
 	case "item/tool/requestUserInput":
 		return userInput(p, tool)
 	case "mcpServer/elicitation/request":
-		return []question{elicitation(p)}
+		return elicitation(params)
 	case "execCommandApproval", "applyPatchApproval":
-		return []question{decided(&api.Approval{Title: lenient.Or(text("reason"), "Codex asks for your approval."), Command: strings.Join(texts(p["command"]), " ")}, tool, earlier)}
+		return decided(&api.Approval{Title: lenient.Or(text("reason"), "Codex asks for your approval."), Command: strings.Join(texts(p["command"]), " ")}, tool, earlier)
 	}
 	if asks(method) {
 		title := lenient.Or(text("reason"), lenient.Or(text("message"), lenient.Or(text("title"), method)))
-		return []question{decided(&api.Approval{Title: title, Command: text("command")}, tool, decisions(p["availableDecisions"]))}
+		return decided(&api.Approval{Title: title, Command: text("command")}, tool, decisions(p["availableDecisions"]))
 	}
 	return nil
 }
@@ -277,7 +279,7 @@ func short(s string) string {
 
 // decided is a question that one of the decisions answers. An approval that is
 // cancelled as a whole is answered "cancel", which also ends the turn.
-func decided(a *api.Approval, tool string, offered []decision) question {
+func decided(a *api.Approval, tool string, offered []decision) *request {
 	a.State = api.ApprovalPending
 	a.Title = lenient.Or(a.Title, "Codex asks for your approval.")
 	values := map[string]any{"": "cancel"}
@@ -288,11 +290,11 @@ func decided(a *api.Approval, tool string, offered []decision) question {
 			values[""] = "abort"
 		}
 	}
-	return question{a, tool, func(option string) any { return object{"decision": values[option]} }}
+	return &request{approval: a, toolID: tool, answer: func(option string) any { return object{"decision": values[option]} }}
 }
 
 // permissions asks for more than the sandbox allows; what is granted is what was asked for.
-func permissions(p map[string]json.RawMessage, tool string) question {
+func permissions(p map[string]json.RawMessage, tool string) *request {
 	wanted := p["permissions"]
 	title := lenient.Or(lenient.Text(p["reason"]), "Codex asks for more permissions.")
 	if more := granted(wanted); more != "" {
@@ -303,7 +305,7 @@ func permissions(p map[string]json.RawMessage, tool string) question {
 		{ID: "session", Name: "Allow for this session", Kind: "allow_always"},
 		{ID: "decline", Name: "Decline", Kind: "reject_once"},
 	}}
-	return question{a, tool, func(option string) any {
+	return &request{approval: a, toolID: tool, answer: func(option string) any {
 		if (option == "turn" || option == "session") && lenient.Fields(wanted) != nil {
 			return object{"permissions": wanted, "scope": option}
 		}

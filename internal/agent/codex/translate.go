@@ -77,7 +77,7 @@ type delta struct {
 // notification translates one; unknown ones give nothing.
 func (t *translator) notification(method string, params json.RawMessage) []agent.Event {
 	switch method {
-	case "item/agentMessage/delta", "item/plan/delta", "item/reasoning/summaryTextDelta", "item/reasoning/textDelta",
+	case "item/agentMessage/delta", "item/reasoning/summaryTextDelta", "item/reasoning/textDelta",
 		"item/reasoning/summaryPartAdded", "item/commandExecution/outputDelta", "item/mcpToolCall/progress":
 		var d delta
 		_ = json.Unmarshal(params, &d) // what could be decoded is kept

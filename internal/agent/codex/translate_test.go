@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"catamaran/internal/agent"
+	"catamaran/internal/agent/agenttest"
 	"catamaran/internal/api"
 )
 
@@ -44,7 +45,7 @@ func replay(t *testing.T, name string) []agent.Event {
 			events = append(events, tr.notification(l.Msg.Method, l.Msg.Params)...)
 			continue
 		}
-		for _, q := range tr.questions(l.Msg.Method, l.Msg.Params) {
+		if q := tr.request(l.Msg.Method, l.Msg.Params); q != nil {
 			events = append(events, agent.Event{Kind: agent.KindApproval, ToolID: q.toolID, Approval: q.approval})
 		}
 	}
@@ -237,33 +238,13 @@ func FuzzMessage(f *testing.F) {
 		events := tr.notification(method, data)
 		events = append(events, tr.notification("item/started", data)...)
 		events = append(events, tr.notification(method, data)...)
-		questions := tr.questions(method, data)
-		if questions == nil && asks(method) {
+		switch q := tr.request(method, data); {
+		case q == nil && asks(method):
 			t.Errorf("%s was dropped", method)
-		}
-		answered := 0
-		for _, q := range questions {
-			ids := map[string]bool{}
-			for _, o := range q.approval.Options {
-				if o.ID == "" || o.Name == "" || ids[o.ID] {
-					t.Errorf("options %+v", q.approval.Options)
-				}
-				ids[o.ID] = true
-			}
-			if q.approval.Title == "" || len(ids) == 0 {
-				t.Errorf("approval = %+v", q.approval)
-			}
-			result := q.answer(q.approval.Options[0].ID)
-			if result == nil {
-				continue
-			}
-			answered++
-			if _, err := json.Marshal(result); err != nil {
-				t.Errorf("answer %v: %v", result, err)
-			}
-		}
-		if len(questions) > 0 && answered != 1 {
-			t.Errorf("%d questions of one request gave %d answers", len(questions), answered)
+		case q != nil && q.question != nil:
+			agenttest.CheckQuestion(t, q.question, q.reply, q.answer(""))
+		case q != nil:
+			agenttest.CheckApproval(t, q.approval, q.answer)
 		}
 		for _, e := range append(events, tr.settle()...) {
 			if e.ID == "" || e.Kind == "" {

@@ -8,6 +8,7 @@ import (
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/jsonl"
 	"catamaran/internal/agent/lenient"
+	"catamaran/internal/agent/rpc"
 	"catamaran/internal/api"
 	"catamaran/internal/proc"
 )
@@ -100,7 +101,13 @@ func (s *session) runTurn(ctx context.Context, t *turn, thread string, in agent.
 			ID string `json:"id"`
 		} `json:"turn"`
 	}
-	err := s.call(ctx, "turn/start", object{"threadId": thread, "input": []object{{"type": "text", "text": in.Text}}}, &r)
+	params, err := s.settings(ctx, in.Settings)
+	if err != nil {
+		close(t.known)
+		return completion{}, err
+	}
+	params["threadId"], params["input"] = thread, input(in)
+	err = s.call(ctx, "turn/start", params, &r)
 	s.mu.Lock()
 	t.id, t.started = r.Turn.ID, err == nil
 	for _, c := range t.early {
@@ -125,6 +132,51 @@ func (s *session) runTurn(ctx context.Context, t *turn, thread string, in agent.
 			return completion{}, s.PeerErr()
 		}
 	}
+}
+
+// input is what a person sent, in Codex's words.
+func input(in agent.Input) []object {
+	var parts []object
+	if in.Text != "" {
+		parts = append(parts, object{"type": "text", "text": in.Text})
+	}
+	for _, img := range in.Images {
+		parts = append(parts, object{"type": "localImage", "path": img.Path})
+	}
+	return parts
+}
+
+// Steer hands a message to the running turn.
+func (s *session) Steer(ctx context.Context, in agent.Input) error {
+	s.mu.Lock()
+	t, thread := s.turn, s.thread
+	s.mu.Unlock()
+	if t == nil {
+		return rpc.NoSteer()
+	}
+	select {
+	case <-t.known:
+	case <-t.over:
+		return rpc.NoSteer()
+	case <-ctx.Done():
+		return s.Failure(ctx, "did not take the message", context.Cause(ctx))
+	}
+	s.mu.Lock()
+	id, ended := t.id, t.ended || !t.started || t.interrupted
+	s.mu.Unlock()
+	if ended {
+		return rpc.NoSteer()
+	}
+	err := s.call(ctx, "turn/steer", object{"threadId": thread, "expectedTurnId": id, "input": input(in)}, nil)
+	var answer *jsonl.Error
+	if errors.As(err, &answer) && answer.Code != overloaded {
+		s.Log.Info("codex refused a message for the running turn", "error", err)
+		return rpc.NoSteer()
+	}
+	if err != nil {
+		return s.Failure(ctx, "did not take the message", err)
+	}
+	return nil
 }
 
 // endTurn settles what Codex left open.

@@ -1,22 +1,26 @@
 package codex_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"catamaran/internal/agent/agenttest"
 	"catamaran/internal/agent/lenient"
+	"catamaran/internal/api"
 )
 
 // worker is a scripted app-server that behaves: it asks as its approval policy
 // says, really makes its files, streams until it is stopped, and knows its thread again.
 type worker struct {
 	*fakeCodex
-	policy, dir string
-	turns       int
+	policy, sandbox, dir, model string
+	planning                    bool
+	turns                       int
 }
 
 const fakeThread = "thread-of-the-worker"
@@ -41,18 +45,69 @@ func works(f *fakeCodex) int {
 				continue
 			}
 			w.policy, w.dir = lenient.Text(p["approvalPolicy"]), lenient.Text(p["cwd"])
-			f.Line(`{"id":%s,"result":{"thread":{"id":%q}}}`, m.ID, fakeThread)
+			f.Line(`{"id":%s,"result":{"thread":{"id":%q},"model":"small"}}`, m.ID, fakeThread)
+			w.model = "small"
+		case "model/list":
+			if lenient.Text(p["cursor"]) == "" {
+				f.Line(`{"id":%s,"result":{"data":[{"id":"small","model":"small","isDefault":true,"defaultReasoningEffort":"low","supportedReasoningEfforts":[{"reasoningEffort":"low"},"high"]},{"model":"secret","hidden":true},7],"nextCursor":"2"}}`, m.ID)
+				continue
+			}
+			f.Line(`{"id":%s,"result":{"data":[{"model":"big","displayName":"Big one","defaultReasoningEffort":"low"}],"nextCursor":null}}`, m.ID)
+		case "collaborationMode/list":
+			f.Line(`{"id":%s,"result":{"data":[{"name":"Plan","mode":"plan"}]}}`, m.ID)
 		case "turn/start":
 			w.turns++
 			id := fmt.Sprintf("u%d", w.turns)
+			w.take(p)
 			f.Line(`{"id":%s,"result":{"turn":{"id":%q}}}`, m.ID, id)
 			status := w.turn(string(p["input"]))
 			f.Line(`{"method":"turn/completed","params":{"threadId":%q,"turn":{"id":%q,"status":%q}}}`, fakeThread, id, status)
+		default:
+			f.refuse(m)
 		}
 	}
 }
 
+// take keeps what a turn says of the turns from now on.
+func (w *worker) take(p map[string]json.RawMessage) {
+	w.model = lenient.Or(lenient.Text(p["model"]), w.model)
+	w.policy = lenient.Or(lenient.Text(p["approvalPolicy"]), w.policy)
+	w.sandbox = lenient.Or(lenient.Text(lenient.Fields(p["sandboxPolicy"])["type"]), w.sandbox)
+	if mode := lenient.Fields(p["collaborationMode"]); mode != nil {
+		w.planning = lenient.Text(mode["mode"]) == "plan"
+		w.model = lenient.Text(lenient.Fields(mode["settings"])["model"])
+	}
+}
+
 func (w *worker) turn(input string) string {
+	switch {
+	case strings.Contains(input, "which model"):
+		w.say("The model is " + w.model)
+		return "completed"
+	case strings.Contains(input, "pictures"):
+		w.say(fmt.Sprintf("I see %d", strings.Count(input, `"localImage"`)))
+		return "completed"
+	case strings.Contains(input, "plan") && w.planning:
+		w.item("completed", `"type":"plan","id":"p","text":"1. Look\n2. Leap"`)
+		return "completed"
+	case strings.Contains(input, "question"):
+		w.ids++
+		w.Line(`{"id":%d,"method":"item/tool/requestUserInput","params":{"itemId":"q","isBlocking":true,"questions":[{"id":"c","header":"Colour","question":"Which?","isOther":true,"options":[{"label":"Red","description":"warm"}]}]}}`, w.ids)
+		m, _ := w.Read()
+		w.say("told " + string(m.Result))
+		return "completed"
+	case strings.Contains(input, "slowly"):
+		w.say("word ")
+		for {
+			m, ok := w.Read()
+			if !ok || m.Method == "turn/steer" {
+				w.Line(`{"id":%s,"result":{"turnId":"u%d"}}`, m.ID, w.turns)
+				w.say("steered by " + string(m.Params))
+				return "completed"
+			}
+			w.refuse(m)
+		}
+	}
 	if strings.Contains(input, "stream") {
 		w.say("word ")
 		for {
@@ -65,6 +120,10 @@ func (w *worker) turn(input string) string {
 	w.say("working ")
 	command := fmt.Sprintf(`"type":"commandExecution","id":"c%d","command":"/bin/sh -c 'echo hello > made.txt'"`, w.turns)
 	w.item("started", command+`,"status":"inProgress"`)
+	if w.policy == "untrusted" && w.sandbox != "workspaceWrite" {
+		w.say("an approved command could not write")
+		return "failed"
+	}
 	if w.policy != "never" {
 		if status := w.asked("item/commandExecution/requestApproval", fmt.Sprintf(`{"itemId":"c%d","command":"/bin/sh -c 'echo hello > made.txt'","availableDecisions":["accept","cancel"]}`, w.turns)); status != "" {
 			w.item("completed", command+`,"status":"declined"`)
@@ -117,5 +176,18 @@ func TestFakeConforms(t *testing.T) {
 	target := own(t, "works")
 	target.Work, target.Stream = "work", "stream"
 	target.Made, target.Wrote, target.WroteText, target.Output = "made.txt", "notes.md", "written by the fake", "hello"
+	target.Ask, target.Told = "a question", `"answers":["Red"]`
+	target.See, target.Seen = "count pictures", "I see 1"
+	target.Which, target.Model, target.Effort = "which model", "big", "low"
+	target.Slow, target.Steering, target.Steered = "slowly", "faster", "faster"
+	target.PlanFor, target.Plan = "plan", "2. Leap"
+	target.Offers = func(o api.AgentOptions) string {
+		want := api.AgentOptions{Version: "0.169.0", DefaultModel: "small", Plan: true, Images: true, Steer: true, Sessions: true, Models: []api.AgentModel{
+			{ID: "small", Name: "small", Efforts: []string{"low", "high"}, DefaultEffort: "low"}, {ID: "big", Name: "Big one", DefaultEffort: "low"}}}
+		if !reflect.DeepEqual(o, want) {
+			return fmt.Sprintf("want %+v", want)
+		}
+		return ""
+	}
 	agenttest.Run(t, target)
 }

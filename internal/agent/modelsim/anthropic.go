@@ -32,26 +32,29 @@ func (s *Sim) anthropic(w http.ResponseWriter, r *http.Request, body []byte) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	prompt, results := "", 0
+	a := asked{model: q.Model}
 	for _, m := range q.Messages {
 		if m.Role != "user" {
 			continue
 		}
+		pictures := 0
 		for _, b := range blocks(m.Content) {
 			switch {
 			case b.Type == "tool_result":
-				results++
+				a.results++
+			case b.Type == "image":
+				pictures++
 			case b.Type == "text" && !strings.HasPrefix(b.Text, "<system-reminder>"):
-				prompt, results = b.Text, 0
+				a.prompt, a.results = b.Text, 0
 			}
 		}
+		a.pictures = max(a.pictures, pictures)
 	}
-	var tools []string
 	for _, t := range q.Tools {
-		tools = append(tools, t.Name)
+		a.tools = append(a.tools, t.Name)
 	}
-	st := s.nextAnthropic(prompt, results, tools, string(body))
-	s.Log("modelsim: messages, %d results, %d tools: %q %s", results, len(tools), st.text, st.tool)
+	st := s.nextAnthropic(a, string(body))
+	s.Log("modelsim: messages of %s, %d results, %d tools: %q %s, for %.300q", q.Model, a.results, len(a.tools), st.text, st.tool, a.prompt)
 	n := s.calls.Add(1)
 	message := object{"id": fmt.Sprintf("msg_%d", n), "type": "message", "role": "assistant", "model": q.Model, "content": []object{}, "stop_reason": nil, "stop_sequence": nil,
 		"usage": object{"input_tokens": 100, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}}
@@ -98,9 +101,7 @@ func (s *Sim) anthropic(w http.ResponseWriter, r *http.Request, body []byte) {
 		endless(r, func(word string) bool { return delta(object{"type": "text_delta", "text": word}) })
 		return
 	}
-	for word := range strings.SplitAfterSeq(st.text, " ") {
-		delta(object{"type": "text_delta", "text": word})
-	}
+	spoken(r, st.text, st.slow, func(word string) bool { return delta(object{"type": "text_delta", "text": word}) })
 	end()
 	if st.tool != "" {
 		args, _ := json.Marshal(st.args)
@@ -129,8 +130,9 @@ var planFile = regexp.MustCompile(`/[^\s"\\]*/plans/[\w-]+\.md`)
 
 // nextAnthropic adds what only Claude Code's model is asked for: the suggestion of
 // a next prompt, which comes with tools, a question to the person, and a plan.
-func (s *Sim) nextAnthropic(prompt string, results int, tools []string, body string) step {
-	if len(tools) == 0 {
+func (s *Sim) nextAnthropic(a asked, body string) step {
+	prompt, results := a.prompt, a.results
+	if len(a.tools) == 0 {
 		return step{text: "A short title"}
 	}
 	switch {
@@ -156,5 +158,5 @@ func (s *Sim) nextAnthropic(prompt string, results int, tools []string, body str
 	case strings.Contains(prompt, "make a plan"):
 		return step{text: "The plan is settled.\n"}
 	}
-	return s.next(prompt, results, tools)
+	return s.next(a)
 }

@@ -91,6 +91,53 @@ func reply(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
+// asked is what a request comes down to.
+type asked struct {
+	model, prompt string
+	results       int      // tool results since the prompt
+	tools         []string // offered
+	pictures      int      // that came with the prompt
+}
+
+// said is the answer to prompts that every protocol takes alike: which model it is, how
+// many pictures it sees, words for a while, and that it was steered.
+func said(a asked) (text string, slow bool) {
+	switch p := a.prompt; {
+	case strings.Contains(p, "steered"):
+		return "I was steered.", false
+	case strings.Contains(p, "which model"):
+		return "The model is " + a.model + ".", false
+	case strings.Contains(p, "pictures"):
+		return fmt.Sprintf("I see %d of them.", a.pictures), false
+	case strings.Contains(p, "take your time"):
+		return strings.Repeat("word ", slowWords) + "done.", true
+	}
+	return "", false
+}
+
+// slowWords come slowPause apart where the model takes its time: long enough for a
+// message to reach the turn, short enough to wait for.
+const (
+	slowWords = 40
+	slowPause = 50 * time.Millisecond
+)
+
+// spoken sends a text word by word.
+func spoken(r *http.Request, text string, slow bool, send func(word string) bool) {
+	for word := range strings.SplitAfterSeq(text, " ") {
+		if slow {
+			select {
+			case <-time.After(slowPause):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if !send(word) {
+			return
+		}
+	}
+}
+
 // step is what the model does next.
 type step struct {
 	text  string
@@ -98,6 +145,7 @@ type step struct {
 	tool  string
 	args  object
 	words bool // endless
+	slow  bool // the text comes slowly
 }
 
 var (
@@ -106,7 +154,8 @@ var (
 )
 
 // next decides from the newest prompt, the number of tool results after it, and the offered tools.
-func (s *Sim) next(prompt string, results int, tools []string) step {
+func (s *Sim) next(a asked) step {
+	prompt, results, tools := a.prompt, a.results, a.tools
 	find := func(names []string) string {
 		for _, n := range names {
 			if slices.Contains(tools, n) {
@@ -121,6 +170,11 @@ func (s *Sim) next(prompt string, results int, tools []string) step {
 		return step{text: "A short title"}
 	case strings.Contains(prompt, "stream"):
 		return step{words: true}
+	}
+	if text, slow := said(a); text != "" {
+		return step{text: text, slow: slow}
+	}
+	switch {
 	case results == 0 && shell != "":
 		return step{text: "I will run a command. ", tool: shell, args: object{"command": s.script.Command, "description": "scripted command"}}
 	case results == 1 && write == "write":
@@ -166,7 +220,8 @@ func endless(r *http.Request, send func(word string) bool) {
 
 func (s *Sim) chat(w http.ResponseWriter, r *http.Request, body []byte) {
 	var q struct {
-		Stream   bool `json:"stream"`
+		Model    string `json:"model"`
+		Stream   bool   `json:"stream"`
 		Messages []struct {
 			Role    string          `json:"role"`
 			Content json.RawMessage `json:"content"`
@@ -181,21 +236,20 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request, body []byte) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	prompt, results := "", 0
+	a := asked{model: q.Model}
 	for _, m := range q.Messages {
 		switch m.Role {
 		case "user":
-			prompt, results = string(m.Content), 0
+			a.prompt, a.results, a.pictures = string(m.Content), 0, strings.Count(string(m.Content), `"image_url":`)
 		case "tool":
-			results++
+			a.results++
 		}
 	}
-	var tools []string
 	for _, t := range q.Tools {
-		tools = append(tools, t.Function.Name)
+		a.tools = append(a.tools, t.Function.Name)
 	}
-	st := s.next(prompt, results, tools)
-	s.Log("modelsim: chat, %d results, %d tools: %q %s", results, len(tools), st.text, st.tool)
+	st := s.next(a)
+	s.Log("modelsim: chat, %d results, %d tools: %q %s", a.results, len(a.tools), st.text, st.tool)
 	id := fmt.Sprintf("chatcmpl-%d", s.calls.Add(1))
 	usage := object{"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
 	if !q.Stream {
@@ -211,9 +265,7 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request, body []byte) {
 		endless(r, func(word string) bool { return delta(object{"role": "assistant", "content": word}, nil) })
 		return
 	}
-	for word := range strings.SplitAfterSeq(st.text, " ") {
-		delta(object{"role": "assistant", "content": word}, nil)
-	}
+	spoken(r, st.text, st.slow, func(word string) bool { return delta(object{"role": "assistant", "content": word}, nil) })
 	finish := "stop"
 	if st.tool != "" {
 		finish = "tool_calls"
@@ -229,6 +281,7 @@ func (s *Sim) gemini(w http.ResponseWriter, r *http.Request, body []byte, stream
 	type part struct {
 		Text             string          `json:"text"`
 		FunctionResponse json.RawMessage `json:"functionResponse"`
+		InlineData       json.RawMessage `json:"inlineData"`
 	}
 	var q struct {
 		Contents []struct {
@@ -248,23 +301,26 @@ func (s *Sim) gemini(w http.ResponseWriter, r *http.Request, body []byte, stream
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	prompt, results := "", 0
+	_, model, _ := strings.Cut(strings.TrimSuffix(r.URL.Path, ":streamGenerateContent"), "/models/")
+	a := asked{model: model}
 	for _, c := range q.Contents {
 		if c.Role != "user" {
 			continue
 		}
 		for _, p := range c.Parts {
-			if len(p.FunctionResponse) > 0 {
-				results++
-			} else if p.Text != "" {
-				prompt, results = p.Text, 0
+			switch {
+			case len(p.FunctionResponse) > 0:
+				a.results++
+			case len(p.InlineData) > 0:
+				a.pictures++
+			case p.Text != "":
+				a.prompt, a.results = p.Text, 0
 			}
 		}
 	}
-	var tools []string
 	for _, t := range q.Tools {
 		for _, f := range t.FunctionDeclarations {
-			tools = append(tools, f.Name)
+			a.tools = append(a.tools, f.Name)
 		}
 	}
 	usage := object{"promptTokenCount": 10, "candidatesTokenCount": 10, "totalTokenCount": 20}
@@ -280,16 +336,14 @@ func (s *Sim) gemini(w http.ResponseWriter, r *http.Request, body []byte, stream
 		reply(w, answer("STOP", object{"text": `{"reasoning":"scripted","model_choice":"flash","complexity_reasoning":"scripted","complexity_score":1,"next_speaker":"user"}`}))
 		return
 	}
-	st := s.next(prompt, results, tools)
-	s.Log("modelsim: gemini, %d results, %d tools: %q %s", results, len(tools), st.text, st.tool)
+	st := s.next(a)
+	s.Log("modelsim: gemini %s, %d results, %d tools: %q %s", model, a.results, len(a.tools), st.text, st.tool)
 	send := events(w)
 	if st.words {
 		endless(r, func(word string) bool { return send(answer("", object{"text": word})) })
 		return
 	}
-	for word := range strings.SplitAfterSeq(st.text, " ") {
-		send(answer("", object{"text": word}))
-	}
+	spoken(r, st.text, st.slow, func(word string) bool { return send(answer("", object{"text": word})) })
 	if st.tool != "" {
 		send(answer("STOP", object{"functionCall": object{"id": fmt.Sprintf("fc_%d", s.calls.Add(1)), "name": st.tool, "args": st.args}}))
 		return

@@ -21,6 +21,7 @@ const neverAsks = "Approval policy is currently never"
 // by asking for that, where there is a tool for it, and then with what the tool said.
 func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 	var q struct {
+		Model string `json:"model"`
 		Input []struct {
 			Type    string          `json:"type"`
 			Role    string          `json:"role"`
@@ -35,34 +36,37 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	prompt, results, output := "", 0, ""
+	a, output := asked{model: q.Model}, ""
 	for _, in := range q.Input {
 		switch {
 		case in.Role == "user":
 			var parts []struct {
+				Type string `json:"type"`
 				Text string `json:"text"`
 			}
 			_ = json.Unmarshal(in.Content, &parts) // other content is no prompt
 			for _, p := range parts {
 				// Codex wraps what it adds itself in tags.
 				if p.Text != "" && !strings.HasPrefix(p.Text, "<") {
-					prompt, results = p.Text, 0
+					a.prompt, a.results = p.Text, 0
+				}
+				if p.Type == "input_image" {
+					a.pictures++
 				}
 			}
 		case in.Type == "function_call_output", in.Type == "custom_tool_call_output":
-			results++
+			a.results++
 			output = string(in.Output)
 		}
 	}
-	var tools []string
 	for _, t := range q.Tools {
-		tools = append(tools, t.Name)
+		a.tools = append(a.tools, t.Name)
 	}
 	n := s.calls.Add(1)
 	// A resumed thread has the instructions of every mode it was in; the last ones count.
 	rules := string(body[max(0, bytes.LastIndex(body, []byte("<permissions instructions>"))):])
-	st := s.nextResponse(prompt, results, output, tools, !strings.Contains(rules, neverAsks))
-	s.Log("modelsim: responses, %d results, tools %v: %q %v", results, tools, st.text, st.call)
+	st := s.nextResponse(a, output, !strings.Contains(rules, neverAsks), strings.Contains(string(body), "# Plan Mode"))
+	s.Log("modelsim: responses of %s, %d results, tools %v: %q %v", q.Model, a.results, a.tools, st.text, st.call)
 
 	send := events(w)
 	id := fmt.Sprintf("resp_%d", n)
@@ -89,9 +93,7 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 		endless(r, word)
 		return
 	}
-	for w := range strings.SplitAfterSeq(st.text, " ") {
-		word(w)
-	}
+	spoken(r, st.text, st.slow, word)
 	item(said(st.text))
 	if st.call != nil {
 		st.call["id"], st.call["call_id"] = fmt.Sprintf("fc_%d", n), fmt.Sprintf("call_%d", n)
@@ -106,10 +108,11 @@ func (s *Sim) responses(w http.ResponseWriter, r *http.Request, body []byte) {
 type response struct {
 	think, text string
 	call        object
-	words       bool
+	words, slow bool
 }
 
-func (s *Sim) nextResponse(prompt string, results int, output string, tools []string, mayAsk bool) response {
+func (s *Sim) nextResponse(a asked, output string, mayAsk, planning bool) response {
+	prompt, results, tools := a.prompt, a.results, a.tools
 	function := func(name string, args object) object {
 		b, _ := json.Marshal(args)
 		return object{"type": "function_call", "name": name, "arguments": string(b)}
@@ -117,6 +120,13 @@ func (s *Sim) nextResponse(prompt string, results int, output string, tools []st
 	switch {
 	case strings.Contains(prompt, "stream"):
 		return response{words: true}
+	case strings.Contains(prompt, "make a plan") && planning:
+		return response{text: "My plan is ready.\n<proposed_plan>\n1. Look\n2. Leap\n</proposed_plan>\n"}
+	}
+	if text, slow := said(a); text != "" {
+		return response{text: text, slow: slow}
+	}
+	switch {
 	case strings.Contains(prompt, "question") && results == 0 && slices.Contains(tools, "request_user_input"):
 		return response{text: "I have a question. ", call: function("request_user_input", object{"questions": []object{{
 			"id": "colour", "header": "Colour", "question": "Which colour do you want?",
@@ -129,7 +139,7 @@ func (s *Sim) nextResponse(prompt string, results int, output string, tools []st
 		return response{text: "I was told: " + output}
 	case results == 0 && slices.Contains(tools, "exec_command"):
 		args := object{"cmd": s.script.Command}
-		if mayAsk {
+		if mayAsk && !strings.Contains(prompt, "inside") {
 			args["sandbox_permissions"], args["justification"] = "require_escalated", "The script wants to be asked."
 		}
 		return response{think: "**Thinking** about the command to run.", text: "I will run a command. ", call: function("exec_command", args)}

@@ -235,13 +235,18 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
+// End closes a connection that has done its work, within a bounded time beyond ctx.
+func (c *Conn) End(ctx context.Context) error {
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer cancel()
+	return c.Close(stop)
+}
+
 // Abandon ends the process of a session that could not be opened and returns the
 // reason for people. It outlives ctx by a bounded time.
 func (c *Conn) Abandon(ctx context.Context, reason error) *api.Error {
 	failure := c.Failure(ctx, "could not open a session", reason)
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
-	defer cancel()
-	if err := c.Close(stop); err != nil {
+	if err := c.End(ctx); err != nil {
 		c.Log.Error("agent could not be ended", "error", err)
 	}
 	return failure

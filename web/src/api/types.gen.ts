@@ -199,7 +199,10 @@ export interface ThreadPin {
   pinned: boolean;
 }
 
-/** Search looks for words in titles and messages. */
+/**
+ * Search looks for words in titles and messages: all of the words, each as the beginning of one, whatever
+ * their case and accents; what is in double quotes as it is. Titles come first, then messages, newest first.
+ */
 export interface Search {
   text: string;
   /** ProjectID or ThreadID narrow it down. */
@@ -215,6 +218,8 @@ export interface SearchHits {
   hits: SearchHit[];
   /** More says that there are more than are listed. */
   more?: boolean;
+  /** Indexing says that messages from before the search existed are still being read: there may be more soon. */
+  indexing?: boolean;
 }
 
 /** SearchHit is a thread whose title matches, or an item of it whose text does. */
@@ -271,6 +276,28 @@ export interface ApprovalAnswer {
   /** OptionID is one of the approval's options; "" with Cancel set cancels the turn instead. */
   optionId?: string;
   cancel?: boolean;
+}
+
+/** VersionInfo is what `catamaran version --json` prints. */
+export interface VersionInfo {
+  version: string;
+  commit: string;
+  protocol: number;
+  os: string;
+  arch: string;
+}
+
+/** LogFile is one file that `catamaran logs --json` lists. */
+export interface LogFile {
+  path: string;
+  bytes: number;
+  /** Modified is when it was last written to. */
+  modified: number;
+}
+
+/** LogFiles is the answer of `catamaran logs --json`. */
+export interface LogFiles {
+  files: LogFile[];
 }
 
 /** DiffOptions say how to compare and which part to answer. */
@@ -516,6 +543,11 @@ export interface Opener {
 /** Openers is what a folder of the environment can be opened in. */
 export interface Openers {
   openers: Opener[];
+  /**
+   * Native says that the page is shown by a native window: it has a folder dialog,
+   * and addresses that leave the page go through desktop.openURL.
+   */
+  native?: boolean;
 }
 
 /** OpenIn shows a folder in a program of the desktop's system. */
@@ -1357,7 +1389,7 @@ export interface SettingsChange {
 
 /** ClientFrame is what a client sends. */
 export interface ClientFrame {
-  /** Type: hello, call, subscribe, unsubscribe, ping. */
+  /** Type: hello, call, subscribe, unsubscribe, ping, resize. */
   type: string;
   /** ID is chosen by the client: of the call, or of the subscription. */
   id?: string;
@@ -1366,10 +1398,19 @@ export interface ClientFrame {
   method?: string;
   params?: unknown;
   commandId?: string;
-  /** Topic of a subscribe: "shell" (projects and threads), "thread:<id>", on a gateway "environments". */
+  /**
+   * Topic of a subscribe: "shell" (projects and threads), "thread:<id>", "terminals", "terminal:<id>", on a gateway
+   * "environments".
+   */
   topic?: string;
   /** After is the last sequence number the client has; absent asks for a snapshot. */
   after?: number;
+  /** Tail bounds a terminal's snapshot to about its last bytes; absent asks for all that is kept. */
+  tail?: number;
+  /** Cols, Rows and Focused belong to resize; ID is the terminal's subscription. */
+  cols?: number;
+  rows?: number;
+  focused?: boolean;
 }
 
 /** ServerFrame is what a server sends. */
@@ -1389,6 +1430,10 @@ export interface ServerFrame {
   thread?: ThreadSnapshot;
   /** snapshot and event of topic environments */
   environments?: Environments;
+  /** snapshot and event of topic terminals */
+  terminals?: Terminals;
+  /** snapshot and event of topic terminal:<id> */
+  terminal?: TerminalView;
   /** snapshot and event of a topic git: */
   git?: GitStatus;
   /** snapshot and event of a topic job: */
@@ -1462,26 +1507,78 @@ export interface Delta {
   text?: string;
 }
 
-/** VersionInfo is what `catamaran version --json` prints. */
-export interface VersionInfo {
-  version: string;
-  commit: string;
-  protocol: number;
-  os: string;
-  arch: string;
+/** TerminalState is whether something runs in a terminal. */
+export type TerminalState =
+  | "running"
+  | "exited"
+  | "lost";
+
+/** Terminal is a shell at a pseudo-terminal in a project's or a thread's folder. */
+export interface Terminal {
+  id: string;
+  projectId: string;
+  /** ThreadID is "" for a terminal of the project. */
+  threadId?: string;
+  /** Name is what the person called it, Title what the program in it did (OSC 0 and 2). */
+  name?: string;
+  title?: string;
+  /** file name */
+  shell: string;
+  /** where the shell was started */
+  cwd: string;
+  state: TerminalState;
+  /** ExitCode and Signal are how the shell ended. */
+  exitCode?: number;
+  signal?: string;
+  /** Busy says that something else than the shell is in the foreground; Foreground names it where that is known. */
+  busy?: boolean;
+  foreground?: string;
+  cols: number;
+  rows: number;
+  createdAt: number;
+  endedAt?: number;
 }
 
-/** LogFile is one file that `catamaran logs --json` lists. */
-export interface LogFile {
-  path: string;
-  bytes: number;
-  /** Modified is when it was last written to. */
-  modified: number;
+/** Terminals are all terminals of the environment, in the order in which they were opened. */
+export interface Terminals {
+  terminals: Terminal[];
 }
 
-/** LogFiles is the answer of `catamaran logs --json`. */
-export interface LogFiles {
-  files: LogFile[];
+/**
+ * TerminalView is the head of a terminal's topic: with a snapshot, and with the
+ * event that tells of a change.
+ */
+export interface TerminalView {
+  terminal: Terminal;
+  /** Owner says that this subscription decides the size. */
+  owner?: boolean;
+  /**
+   * Preamble, in a snapshot, brings an emulator into the modes that hold where the
+   * history begins; it has no sequence numbers.
+   */
+  preamble?: string;
+  /** Truncated, in a snapshot, says that earlier output was dropped or not asked for. */
+  truncated?: boolean;
+}
+
+/** TerminalOpen opens a terminal in a project's folder, or in a thread's. */
+export interface TerminalOpen {
+  projectId: string;
+  threadId?: string;
+  name?: string;
+  /** Cols and Rows are the first size; 0 means 80 by 24. */
+  cols?: number;
+  rows?: number;
+}
+
+export interface TerminalRef {
+  terminalId: string;
+}
+
+/** TerminalRename changes the name; "" leaves it to the title. */
+export interface TerminalRename {
+  terminalId: string;
+  name: string;
 }
 
 /** Project is a directory of an environment. */
@@ -1513,6 +1610,8 @@ export interface Thread {
   permission: PermissionMode;
   /** State is the state of the newest turn that is not queued; empty before the first one. */
   state?: TurnState;
+  /** Asking is what a waiting turn wants first: approval, question or plan; "" when nothing. */
+  asking?: string;
   /** Stopping is true between a stop request and the turn's end. */
   stopping?: boolean;
   /** Model and Effort are ids the agent reported (AgentOptions); "" is the agent's own choice. */
@@ -1848,6 +1947,69 @@ export interface Agent {
   error?: Error;
 }
 
+/** WindowOrder is a line to the window program. */
+export interface WindowOrder {
+  /** Op: start (first and once), focus, show (another address), pick (answered by a report picked). */
+  op: string;
+  /** start, show */
+  url?: string;
+  /** Place is where the window was last time (start). */
+  place?: WindowPlace;
+  /** Data is a folder for what the web view keeps (start). */
+  data?: string;
+  /** Dark asks for a dark frame and background before the page is there (start). */
+  dark?: boolean;
+  /** ID, Title and Dir belong to pick; Dir is the start folder, "" for the system's choice. */
+  id?: number;
+  title?: string;
+  dir?: string;
+}
+
+/** WindowReport is a line from the window program. */
+export interface WindowReport {
+  /** Op: ready (the window is there), place, picked, focus (the window got or lost it). */
+  op: string;
+  place?: WindowPlace;
+  id?: number;
+  /** Path is what was picked, "" when the person cancelled. */
+  path?: string;
+  error?: string;
+  focused?: boolean;
+}
+
+/**
+ * WindowPlace is where a window is, in the system's own units (pixels that the
+ * display scale has been taken out of).
+ */
+export interface WindowPlace {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  maximised?: boolean;
+}
+
+/** PickFolder asks for the native folder dialog, for a project of an environment. */
+export interface PickFolder {
+  environment: string;
+  /** Typed is what the person has so far, to start from: "", "~", "~/x", a path of the environment, or a Windows path. */
+  typed?: string;
+}
+
+/**
+ * PickedFolder is the environment that owns the folder and the path as that
+ * environment sees it; both are "" when the person cancelled.
+ */
+export interface PickedFolder {
+  environment: string;
+  path: string;
+}
+
+/** OpenURL asks for an address of the web or of mail in the system's own program. */
+export interface OpenURL {
+  url: string;
+}
+
 export const MethodDescriptor = "descriptor.get";
 export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
@@ -1872,6 +2034,7 @@ export const MethodTurnUnqueue = "turn.unqueue";
 export const MethodTurnEdit = "turn.edit";
 export const MethodTurnStop = "turn.stop";
 export const MethodApprovalAnswer = "approval.answer";
+export const MethodSearch = "search.query";
 export const MethodQuestionAnswer = "question.answer";
 export const MethodAttachmentURL = "attachment.url";
 export const MethodDiffTurn = "diff.turn";
@@ -1947,3 +2110,28 @@ export const FrameOpen = "open";
 export const TopicShell = "shell";
 export const TopicEnvironments = "environments";
 export const TopicThread = "thread:";
+export const MethodTerminalOpen = "terminal.open";
+export const MethodTerminalList = "terminal.list";
+export const MethodTerminalRename = "terminal.rename";
+export const MethodTerminalRestart = "terminal.restart";
+export const MethodTerminalClose = "terminal.close";
+export const TopicTerminals = "terminals";
+export const TopicTerminal = "terminal:";
+export const FrameResize = "resize";
+export const TerminalHistory = 8388608;
+export const TerminalWindow = 524288;
+export const TerminalInput = 262144;
+export const MaxTerminalSide = 2000;
+export const TerminalOutput = 1;
+export const TerminalTyped = 2;
+export const TerminalAck = 3;
+export const TerminalTaken = 4;
+export const WindowStart = "start";
+export const WindowFocus = "focus";
+export const WindowShow = "show";
+export const WindowPick = "pick";
+export const WindowReady = "ready";
+export const WindowMoved = "place";
+export const WindowPicked = "picked";
+export const MethodPickFolder = "desktop.pickFolder";
+export const MethodOpenURL = "desktop.openURL";

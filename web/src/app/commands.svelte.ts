@@ -4,8 +4,8 @@ import { app } from "../data/app.svelte";
 import { type Command, commands, isMac } from "../data/commands.svelte";
 import { panels } from "../data/panels.svelte";
 import { type SettingsSection, settingsSections } from "../data/route";
-import { setTheme, shownTheme } from "../platform";
-import { archive } from "./actions";
+import { settings } from "../data/settings.svelte";
+import { shownTheme } from "../platform";
 import { layout } from "./layout.svelte";
 import { allPanels, offered } from "./panels";
 import { view } from "./view.svelte";
@@ -58,7 +58,8 @@ export function appCommands(): Command[] {
 
     { id: "thread.new", title: "New thread", group: "Thread", icon: "pen", key: "alt+n", words: "chat start", run: newThread },
     { id: "thread.rename", title: "Rename thread", group: "Thread", icon: "edit", key: "f2", when: "threadOpen", run: () => (view.dialog = { kind: "rename", env: thread().env, thread: thread().t }) },
-    { id: "thread.archive", title: "Archive thread", group: "Thread", icon: "archive", key: "alt+shift+a", when: "threadOpen", run: () => archive(thread().env, thread().t) },
+    { id: "thread.archive", title: "Archive thread", group: "Thread", icon: "archive", key: "alt+shift+a", when: "threadOpen", run: () => import("./actions").then((a) => a.archive(thread().env, thread().t)) },
+    { id: "thread.pin", title: "Pin or unpin thread", group: "Thread", icon: "pin", key: "alt+shift+p", when: "threadOpen", run: () => thread().env.pinThread(thread().t.id, !thread().t.pinned) },
     { id: "thread.delete", title: "Delete thread", group: "Thread", icon: "delete", danger: true, when: "threadOpen", run: () => (view.dialog = { kind: "delete", env: thread().env, thread: thread().t }) },
     { id: "thread.stop", title: "Stop the turn", group: "Thread", icon: "stop", key: "mod+.", when: "running", run: () => view.thread?.stop() },
     { id: "composer.focus", title: "Write a message", group: "Thread", icon: "pen", key: ["mod+l", "/"], when: "(threadOpen || projectOpen) && !terminalFocus", run: () => focusComposer() },
@@ -80,7 +81,7 @@ export function appCommands(): Command[] {
         run: () => (p.side === "bottom" ? panels.toggle(p.id) : panels.open(p.id)),
       }),
     ),
-    { id: "view.theme", title: "Switch between light and dark", group: "View", icon: "moon", words: "theme appearance", run: () => setTheme(shownTheme() === "dark" ? "light" : "dark") },
+    { id: "view.theme", title: "Switch between light and dark", group: "View", icon: "moon", words: "theme appearance", run: () => settings.set("appearance.theme", shownTheme() === "dark" ? "light" : "dark") },
   ];
 }
 

@@ -1,13 +1,14 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, ServerFrame, Thread, WSL } from "../api/types.gen";
-import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodOpeners, MethodOpenIn, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
-import { kept, onReturn } from "../platform";
+import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, ServerFrame, Settings, WSL } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodOpeners, MethodOpenIn, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
+import { onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
 import { Quiet } from "./quiet.svelte";
 import { type Route, parseRoute, routePath } from "./route";
+import { settings } from "./settings.svelte";
 import { type LinkState, Socket, type SocketHost, socketURL } from "./socket";
 import { ThreadStore } from "./thread.svelte";
 
@@ -20,7 +21,6 @@ export class App {
   stores = $state.raw<EnvironmentStore[]>([]);
   route = $state.raw<Route>({ page: "home" });
   thread = $state.raw<ThreadStore | undefined>(undefined);
-  private seen = $state.raw<Record<string, number>>(kept.json<Record<string, number>>("seen") ?? {});
   /** Held while the mode is changed on purpose: no word about connections then. */
   readonly quiet = new Quiet();
   private confirmed: ModeChange | undefined;
@@ -47,6 +47,7 @@ export class App {
     this.enter(r.token, socketHost);
     onReturn(() => {
       this.socket?.poke();
+      void settings.reload();
       for (const s of this.stores) s.poke();
     });
   }
@@ -75,6 +76,7 @@ export class App {
       },
     });
     this.socket.start();
+    void settings.follow({ get: () => this.call<Settings>(MethodSettingsGet, {}), set: (c) => this.call<Settings>(MethodSettingsSet, c) });
     this.renewLater(caller);
   }
 
@@ -97,10 +99,8 @@ export class App {
     this.access = { kind: "out", reason, hint };
   }
 
-  /** forget leaves an environment's threads and what was noted about them; the others are not touched. */
+  /** forget leaves an environment's threads; the others are not touched. */
   private forget(env: string): void {
-    this.seen = Object.fromEntries(Object.entries(this.seen).filter(([k]) => !k.startsWith(`${env} `)));
-    kept.set("seen", JSON.stringify(this.seen));
     const r = this.route;
     if ((r.page === "thread" || r.page === "project") && r.env === env) this.go({ page: "home" }, true);
   }
@@ -225,19 +225,6 @@ export class App {
   }
   openIn(environment: string, path: string, target: string): Promise<void> {
     return this.call(MethodOpenIn, { environment, path, target });
-  }
-
-  /** unseen tells a finished thread that nobody has looked at since. */
-  unseen(env: string, t: Thread): boolean {
-    const r = this.route;
-    if (r.page === "thread" && r.env === env && r.thread === t.id) return false;
-    return (this.seen[`${env} ${t.id}`] ?? 0) < t.updatedAt;
-  }
-  markSeen(env: string, t: Thread): void {
-    const key = `${env} ${t.id}`;
-    if ((this.seen[key] ?? 0) >= t.updatedAt) return;
-    this.seen = { ...this.seen, [key]: t.updatedAt };
-    kept.set("seen", JSON.stringify(this.seen));
   }
 }
 

@@ -7,6 +7,8 @@ export interface Status {
   key: "new" | "working" | "waiting" | "question" | "plan" | "done" | "interrupted" | "failed" | "queued" | "stopping";
   word: string;
   tone: Tone;
+  /** The word for a narrow place. */
+  short?: string;
 }
 
 export function threadStatus(t: Pick<Thread, "state" | "stopping">): Status {
@@ -44,6 +46,13 @@ const askingWords: Record<Exclude<Asking, "">, Status> = {
   question: { key: "question", word: "Waiting for an answer", tone: "wait" },
   plan: { key: "plan", word: "Plan ready", tone: "wait" },
 };
+
+/** listStatus is a thread's word in a list, also without its timeline. */
+export function listStatus(t: Pick<Thread, "state" | "stopping" | "asking">): Status {
+  if (t.stopping || t.state !== "waiting") return threadStatus(t);
+  const asking = t.asking === "question" || t.asking === "plan" ? t.asking : "approval";
+  return { ...askingWords[asking], short: { approval: "Approval", question: "Answer", plan: undefined }[asking] };
+}
 
 /** turnStatus is threadStatus with what is known of an open thread: what it waits for. */
 export function turnStatus(t: Pick<Turn, "state">, asking: Asking = "", stopping = false): Status {

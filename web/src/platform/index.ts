@@ -50,26 +50,39 @@ export const kept = {
 
 export type Theme = "system" | "light" | "dark";
 
-export function theme(): Theme {
-  const t = kept.get("theme");
-  return t === "light" || t === "dark" ? t : "system";
+/** What of the looks is set on the document; sizes in pixels. */
+export interface Looks {
+  theme: Theme;
+  compact: boolean;
+  still: boolean;
+  textSize: number;
+  codeSize: number;
 }
 
-export function setTheme(t: Theme): void {
-  kept.set("theme", t === "system" ? null : t);
-  applyTheme();
-}
-
-export function applyTheme(): void {
-  const t = theme();
-  if (t === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = t;
+/** applyLooks puts them on the document. Lines grow with the text, on the grid. */
+export function applyLooks(l: Looks): void {
+  const root = document.documentElement;
+  const flag = (name: string, v: string | undefined) => (v ? (root.dataset[name] = v) : delete root.dataset[name]);
+  flag("theme", l.theme === "system" ? undefined : l.theme);
+  flag("density", l.compact ? "compact" : undefined);
+  flag("motion", l.still ? "reduced" : undefined);
+  const put = (name: string, px: number, usual: number) => (px === usual ? root.style.removeProperty(name) : root.style.setProperty(name, `${px}px`));
+  put("--size", l.textSize, 14);
+  put("--size-small", Math.round(l.textSize * 0.86 * 2) / 2, 12);
+  put("--leading", Math.ceil((l.textSize * 1.4) / 2) * 2, 20);
+  put("--leading-prose", Math.ceil((l.textSize * 1.7) / 2) * 2, 24);
+  put("--size-code", l.codeSize, 12.5);
 }
 
 /** shownTheme is the one on screen now. */
 export function shownTheme(): "light" | "dark" {
-  const t = theme();
-  return t === "system" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : t;
+  const t = document.documentElement.dataset.theme;
+  return t === "light" || t === "dark" ? t : matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+/** stillness tells that nothing should move. */
+export function stillness(): boolean {
+  return document.documentElement.dataset.motion === "reduced" || matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
 /** onReturn calls f when the network or the window comes back. */
