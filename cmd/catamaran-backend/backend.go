@@ -22,6 +22,7 @@ import (
 	"catamaran/internal/home"
 	"catamaran/internal/server"
 	"catamaran/internal/settings"
+	"catamaran/internal/term"
 )
 
 // maxDrain bounds the end, so that the process is gone 5 s after its owner
@@ -69,6 +70,8 @@ type backend struct {
 	server *server.Server
 	files  *file.Files
 	codes  *auth.Codes
+	// terminals end with the engine.
+	terminals *term.Manager
 
 	http *http.Server
 	// listening ends when the HTTP server has stopped taking connections.
@@ -102,13 +105,18 @@ func newBackend(st state, o options) (*backend, error) {
 	b.files = t.files
 	b.engine, err = engine.New(engine.Options{
 		DataDir: st.dir, Log: b.log, Agents: t.agents, Checkpoints: checkpoint.New(), Git: gitState,
-		Phase: func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
+		Phase:   func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
+		Deleted: func(ctx context.Context, project, thread string) { b.terminals.Forget(ctx, project, thread) },
 	})
 	if err != nil {
 		return nil, err
 	}
+	if b.terminals, err = newTerminals(st, b.log, t.env, b.engine.Folder); err != nil {
+		return nil, err
+	}
 	b.server, err = server.New(server.Options{
 		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Files: t.files, Distro: os.Getenv("WSL_DISTRO_NAME"), Settings: settings.New(st.dir),
+		Terminals: b.terminals,
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
 			Home: st.userHome, Data: st.dir, Started: started.UnixMilli(), PID: os.Getpid(),
@@ -156,10 +164,18 @@ func (b *backend) run(ctx context.Context, drain time.Duration) error {
 	late, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	var err error
+	shells := make(chan error, 1)
+	go func() { shells <- b.terminals.Shutdown(late) }()
 	select {
 	case <-done:
 	case <-late.Done():
 		err = fmt.Errorf("the engine did not end within %v", drain)
+	}
+	if serr := <-shells; serr != nil {
+		b.log.Error("end of the terminals", "err", serr.Error())
+		if err == nil {
+			err = fmt.Errorf("terminals did not end within %v", drain)
+		}
 	}
 	if cerr := b.server.Close(late); cerr != nil && err == nil {
 		err = fmt.Errorf("connections did not end within %v", drain)

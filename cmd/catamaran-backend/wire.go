@@ -20,6 +20,7 @@ import (
 	"catamaran/internal/git"
 	"catamaran/internal/logfile"
 	"catamaran/internal/loginenv"
+	"catamaran/internal/term"
 )
 
 // openLog opens dir/logs/backend.log. CATAMARAN_LOG wins over the level the
@@ -48,6 +49,7 @@ type tools struct {
 	agents engine.Agents
 	doctor *doctor.Doctor
 	files  *file.Files
+	env    *loginenv.Source
 }
 
 // newTools makes the registry of agents, found in the person's login environment
@@ -76,7 +78,12 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 		environ, _ := env.Env(ctx, false)
 		return environ
 	})
-	return tools{agents, d, files}, err
+	return tools{agents, d, files, env}, err
+}
+
+// newTerminals makes the owner of terminals, which start with the login environment where the engine says.
+func newTerminals(st state, log *slog.Logger, env *loginenv.Source, folder func(ctx context.Context, projectID, threadID string) (string, error)) (*term.Manager, error) {
+	return term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log})
 }
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }

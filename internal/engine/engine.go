@@ -41,6 +41,9 @@ type Options struct {
 	// Phase is told of every phase change: with failed the reason, with ready what people
 	// should be told all the same (Notice), or nil.
 	Phase func(api.Phase, *api.Error)
+	// Deleted is told, in the background, what was deleted for good: a thread, or a project
+	// with threadID ""; nil is nobody.
+	Deleted func(ctx context.Context, projectID, threadID string)
 	// Now is the clock of what is stored; nil means the system's.
 	Now func() time.Time
 }

@@ -103,6 +103,7 @@ func (e *Engine) RemoveProject(ctx context.Context, commandID string, r api.Proj
 		if err := c.commit(ctx, "", events, api.Empty{}); err != nil {
 			return api.Empty{}, err
 		}
+		e.deleted(p.ID, "")
 		for _, t := range threads {
 			e.forget(c.st, p.Path, t.ID)
 			// An actor that is gone has nothing left to let go of.
@@ -140,6 +141,7 @@ func (e *Engine) forget(st *store.Store, dir, threadID string) {
 	if err := e.files.Forget(threadID); err != nil {
 		e.log.Warn("remove attachments", "thread", threadID, "error", err)
 	}
+	e.deleted("", threadID)
 	if e.o.Checkpoints == nil {
 		return
 	}
@@ -149,6 +151,18 @@ func (e *Engine) forget(st *store.Store, dir, threadID string) {
 		if err := e.o.Checkpoints.Forget(ctx, dir, threadID); err != nil {
 			e.log.Warn("forget checkpoints", "thread", threadID, "error", err)
 		}
+	})
+}
+
+// deleted tells whoever keeps something of a project or a thread outside the engine.
+func (e *Engine) deleted(projectID, threadID string) {
+	if e.o.Deleted == nil {
+		return
+	}
+	e.chore(func() {
+		ctx, cancel := context.WithTimeout(e.life, e.t.call)
+		defer cancel()
+		e.o.Deleted(ctx, projectID, threadID)
 	})
 }
 

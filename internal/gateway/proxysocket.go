@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/coder/websocket"
@@ -105,15 +106,45 @@ func (g *Gateway) join(page, backend *websocket.Conn) {
 	}
 }
 
+// frameBuffer is what is kept for the next frame; a terminal's are no longer than this.
+const frameBuffer = 64 << 10
+
 // copyFrames returns when from or to ends; the error is from's close where it said one.
 func copyFrames(ctx context.Context, from, to *websocket.Conn) error {
+	var buf []byte
 	for {
-		kind, b, err := from.Read(ctx)
+		kind, r, err := from.Reader(ctx)
 		if err != nil {
 			return err
 		}
-		if err := writeWithin(ctx, to, kind, b); err != nil {
+		if buf, err = readFrame(r, buf[:0]); err != nil {
 			return err
+		}
+		if err := writeWithin(ctx, to, kind, buf); err != nil {
+			return err
+		}
+		if cap(buf) > frameBuffer {
+			buf = nil
+		}
+	}
+}
+
+// readFrame appends a whole frame to buf.
+func readFrame(r io.Reader, buf []byte) ([]byte, error) {
+	for {
+		if len(buf) == cap(buf) {
+			// Most frames are small; one that is not is a terminal's, or rare.
+			grown := make([]byte, len(buf), max(4<<10, min(frameBuffer, 16*cap(buf)), 2*cap(buf)))
+			copy(grown, buf)
+			buf = grown
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
 		}
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
 	"catamaran/internal/file"
+	"catamaran/internal/term"
 )
 
 const (
@@ -50,7 +51,7 @@ type Doctor interface {
 	Run(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error)
 }
 
-// Options of a Server. All fields but Doctor, Files and Distro are required.
+// Options of a Server. All fields but Doctor, Files, Terminals and Distro are required.
 type Options struct {
 	// Doctor answers doctor.run; nil refuses it.
 	Doctor Doctor
@@ -64,6 +65,8 @@ type Options struct {
 	Descriptor api.Descriptor
 	// Distro is the WSL distro the backend runs in, "" elsewhere. It makes Windows paths translatable.
 	Distro string
+	// Terminals are the environment's; nil has none.
+	Terminals *term.Manager
 	// Settings answers settings.get and settings.set at the stand-alone door; nil knows neither.
 	Settings Settings
 	Log      *slog.Logger

@@ -22,11 +22,15 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
+	"catamaran/internal/proc"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/protocol.md's table")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proc.GuardMain()
+	goleak.VerifyTestMain(m)
+}
 
 // lockedBuffer is a log that may be read while it is written.
 type lockedBuffer struct {

@@ -8,13 +8,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
+	"catamaran/internal/term"
 )
 
 const (
@@ -117,7 +120,7 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request, h host) {
 	}
 	ws.SetReadLimit(maxBody)
 	ctx, cancel := context.WithCancel(r.Context())
-	c := &conn{ws: ws, h: h, log: s.log, out: make(chan []byte, outQueue), calls: make(chan struct{}, maxCalls), subs: map[string]*subscription{}, cancel: cancel}
+	c := &conn{ws: ws, h: h, log: s.log, out: make(chan []byte, outQueue), bulk: make(chan bulk), calls: make(chan struct{}, maxCalls), subs: map[string]*subscription{}, cancel: cancel}
 	stop := context.AfterFunc(s.ending, func() {
 		// Close waits five seconds for a peer that does not answer; it gets one.
 		hard := time.AfterFunc(time.Second, func() { below.conn.Close() })
@@ -149,6 +152,7 @@ type conn struct {
 	h      host
 	log    *slog.Logger
 	out    chan []byte
+	bulk   chan bulk // bytes of terminals; whatever is in out goes first
 	calls  chan struct{}
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -160,6 +164,8 @@ type conn struct {
 type subscription struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+	// viewer is set while the subscription is attached to a terminal.
+	viewer atomic.Pointer[term.Viewer]
 }
 
 func (c *conn) run(ctx context.Context, known bool) {
@@ -169,24 +175,15 @@ func (c *conn) run(ctx context.Context, known bool) {
 		if err := c.hello(ctx); err != nil {
 			e := c.h.explain(pathSocket, err)
 			if b, merr := json.Marshal(api.ServerFrame{Type: api.FrameError, Error: e}); merr == nil {
-				c.write(ctx, b)
+				c.write(ctx, websocket.MessageText, b)
 			}
 			_ = c.ws.Close(statusUnauthorized, string(e.Code))
 			return
 		}
 	}
 	c.wg.Go(func() {
-		for {
-			select {
-			case b := <-c.out:
-				if !c.write(ctx, b) {
-					c.cancel()
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
+		c.deliver(ctx)
+		c.cancel()
 	})
 	welcome, changed := c.h.welcome()
 	c.send(ctx, welcome)
@@ -196,8 +193,12 @@ func (c *conn) run(ctx context.Context, known bool) {
 		if err != nil {
 			return
 		}
+		if kind == websocket.MessageBinary {
+			c.terminalFrame(ctx, b)
+			continue
+		}
 		var f api.ClientFrame
-		if kind != websocket.MessageText || json.Unmarshal(b, &f) != nil {
+		if json.Unmarshal(b, &f) != nil {
 			c.fail(ctx, "", &api.Error{Code: api.CodeInvalid, Message: "A message is not a frame."})
 			continue
 		}
@@ -234,10 +235,38 @@ func (c *conn) watch(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-func (c *conn) write(ctx context.Context, b []byte) bool {
+// deliver writes what there is until the connection ends.
+func (c *conn) deliver(ctx context.Context) {
+	for {
+		select {
+		case b := <-c.out:
+			if !c.write(ctx, websocket.MessageText, b) {
+				return
+			}
+			continue
+		default:
+		}
+		select {
+		case b := <-c.out:
+			if !c.write(ctx, websocket.MessageText, b) {
+				return
+			}
+		case m := <-c.bulk:
+			ok := c.write(ctx, websocket.MessageBinary, m.b)
+			m.sent <- struct{}{}
+			if !ok {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *conn) write(ctx context.Context, kind websocket.MessageType, b []byte) bool {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return c.ws.Write(ctx, websocket.MessageText, b) == nil
+	return c.ws.Write(ctx, kind, b) == nil
 }
 
 // send queues a frame; it waits while the queue is full and gives up with the connection.
@@ -273,6 +302,8 @@ func (c *conn) frame(ctx context.Context, f api.ClientFrame) {
 		c.subscribe(ctx, f)
 	case api.FrameUnsubscribe:
 		c.unsubscribe(f.ID)
+	case api.FrameResize:
+		c.resize(ctx, f)
 	case api.FramePing:
 		c.send(ctx, api.ServerFrame{Type: api.FramePong, ID: f.ID})
 	case api.FrameHello:
@@ -321,7 +352,7 @@ func (c *conn) subscribe(ctx context.Context, f api.ClientFrame) {
 		defer cancel()
 		defer close(sub.done)
 		// Whatever ended it, its place is free before the client hears of it.
-		last := c.pump(ctx, f)
+		last := c.pump(ctx, f, sub)
 		c.mu.Lock()
 		delete(c.subs, f.ID)
 		c.mu.Unlock()
@@ -343,7 +374,10 @@ func (c *conn) unsubscribe(id string) {
 
 // pump forwards a subscription's frames until it ends and returns the frame
 // that tells the client so, if there is one to tell.
-func (c *conn) pump(ctx context.Context, f api.ClientFrame) *api.ServerFrame {
+func (c *conn) pump(ctx context.Context, f api.ClientFrame, sub *subscription) *api.ServerFrame {
+	if th, ok := c.h.(terminalHost); ok && strings.HasPrefix(f.Topic, api.TopicTerminal) {
+		return c.pumpTerminal(ctx, th, f, sub)
+	}
 	st, err := c.h.subscribe(f.Topic, f.After)
 	if err != nil {
 		return &api.ServerFrame{Type: api.FrameError, ID: f.ID, Error: c.h.explain("subscribe", err)}
@@ -383,6 +417,9 @@ func (b backendHost) call(ctx context.Context, method, commandID string, params 
 func (b backendHost) subscribe(topic string, after *int64) (stream, error) {
 	if err := b.s.ready(); err != nil {
 		return nil, err
+	}
+	if topic == api.TopicTerminals {
+		return b.s.watchTerminals()
 	}
 	return b.s.o.Engine.Subscribe(topic, after)
 }

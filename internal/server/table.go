@@ -10,6 +10,7 @@ import (
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
 	"catamaran/internal/proc"
+	"catamaran/internal/term"
 )
 
 // route is one method: how it is called, and what the documentation and the
@@ -37,6 +38,7 @@ var table = []route{
 	own(api.MethodDoctorRun, "Checks the environment the backend runs in; answers in every phase.", (*Server).diagnose),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
+	query(api.MethodActivity, "Threads whose turns have not ended: what ending the backend would cut off.", (*engine.Engine).Activity),
 	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
 	query(api.MethodAgentOptions, "What an agent offers in a project: models, efforts, commands; asked once for each version and folder, then kept.", (*engine.Engine).AgentOptions),
 	command(api.MethodThreadCreate, "Creates a thread.", (*engine.Engine).CreateThread),
@@ -56,6 +58,19 @@ var table = []route{
 	query(api.MethodSearch, "Looks for words in titles and messages.", (*engine.Engine).Search),
 	command(api.MethodQuestionAnswer, "Answers a question part by part, or declines to answer it.", (*engine.Engine).AnswerQuestion),
 	own(api.MethodAttachmentURL, "An address for an uploaded file that is good for ten minutes and needs no token.", (*Server).attachmentURL),
+	terminal(api.MethodTerminalOpen, "Opens a terminal in a project's folder, or in a thread's own.", (*term.Manager).Open),
+	terminal(api.MethodTerminalList, "All terminals, after a look at what runs in them.", func(m *term.Manager, ctx context.Context, _ string, _ api.Empty) (api.Terminals, error) {
+		return m.List(ctx)
+	}),
+	terminal(api.MethodTerminalRename, "Names a terminal; an empty name leaves it to its title.", func(m *term.Manager, ctx context.Context, _ string, r api.TerminalRename) (api.Terminal, error) {
+		return m.Rename(ctx, r)
+	}),
+	terminal(api.MethodTerminalRestart, "Starts a shell again below the history of one that has ended; nothing where one runs.", func(m *term.Manager, ctx context.Context, _ string, r api.TerminalRef) (api.Terminal, error) {
+		return m.Restart(ctx, r)
+	}),
+	terminal(api.MethodTerminalClose, "Ends everything in a terminal and drops its history.", func(m *term.Manager, ctx context.Context, _ string, r api.TerminalRef) (api.Empty, error) {
+		return m.Close(ctx, r)
+	}),
 	look(api.MethodFileFind, "Paths of a project or a thread's working tree that match a few letters, the best first.", (*Server).findFiles),
 	look(api.MethodFileList, "What is in a folder of a project.", (*Server).listFiles),
 	look(api.MethodFileRead, "A part of a file's text, or what else the file is.", (*Server).readFile),
@@ -68,6 +83,17 @@ func (s *Server) diagnose(ctx context.Context, r api.DoctorRun) (api.DoctorRepor
 		return api.DoctorReport{}, &api.Error{Code: api.CodeUnavailable, Message: "This backend makes no checks."}
 	}
 	return s.o.Doctor.Run(ctx, r)
+}
+
+// terminal is a method of the terminals.
+func terminal[Req, Res any](method, doc string, f func(*term.Manager, context.Context, string, Req) (Res, error)) route {
+	return change(method, doc, func(s *Server, ctx context.Context, commandID string, req Req) (Res, error) {
+		if s.o.Terminals == nil {
+			var none Res
+			return none, errNoTerminals
+		}
+		return f(s.o.Terminals, ctx, commandID, req)
+	})
 }
 
 // command is a method of the engine that changes something and takes a command id.

@@ -268,3 +268,8 @@ func (s *Store) ids(ctx context.Context, query string) ([]string, error) {
 	}
 	return all, rows.Err()
 }
+
+// Busy returns the threads that have turns that have not ended.
+func (s *Store) Busy(ctx context.Context) ([]api.Thread, error) {
+	return list[api.Thread](ctx, s.reader, "SELECT data FROM threads WHERE id IN (SELECT thread FROM turns WHERE open) ORDER BY id")
+}

@@ -159,6 +159,9 @@ func (m *Manager) Open(ctx context.Context, commandID string, r api.TerminalOpen
 	if err == nil {
 		err = checkSize(cols, rows)
 	}
+	if err == nil && r.ProjectID == "" {
+		err = &api.Error{Code: api.CodeInvalid, Message: "A terminal needs a project."}
+	}
 	if err == nil {
 		err = m.load(ctx)
 	}
@@ -321,15 +324,15 @@ func (m *Manager) drop(ctx context.Context, t *terminal) error {
 	return nil
 }
 
-// Forget closes the terminals of a project, or of one thread of it where
-// threadID is not "": they were deleted.
+// Forget closes the terminals of what was deleted: a thread, or, with threadID
+// "", a project.
 func (m *Manager) Forget(ctx context.Context, projectID, threadID string) {
 	if err := m.load(ctx); err != nil {
 		return // the next start finds them without an owner
 	}
 	for _, t := range m.all() {
 		t.mu.Lock()
-		mine := t.info.ProjectID == projectID && (threadID == "" || t.info.ThreadID == threadID)
+		mine := threadID == "" && t.info.ProjectID == projectID || threadID != "" && t.info.ThreadID == threadID
 		t.mu.Unlock()
 		if !mine {
 			continue

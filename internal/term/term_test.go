@@ -441,7 +441,7 @@ func TestForgetAndOrphans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.m.Forget(t.Context(), "p", "t")
+	b.m.Forget(t.Context(), "", "t")
 	list, err := b.m.List(t.Context())
 	if err != nil || len(list.Terminals) != 1 || list.Terminals[0].ID != keep.ID {
 		t.Fatalf("%+v, %v", list, err)
