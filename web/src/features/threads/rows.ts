@@ -3,7 +3,7 @@
 import type { Approval, Item, Turn } from "../../api/types.gen";
 import type { PendingPrompt } from "../../data/thread.svelte";
 import { guess } from "./guess";
-import type { Row } from "./virtual";
+import type { Row } from "../../ui/virtual";
 
 type Content =
   | { kind: "head"; earlier: boolean }
