@@ -35,7 +35,7 @@ const (
 	MethodSearch         = "search.query"    // Search -> SearchHits
 	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
 	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
-	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
+	MethodDiffTurn       = "diff.turn"       // DiffTurn -> Diff
 	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
 
