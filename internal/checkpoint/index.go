@@ -85,6 +85,8 @@ func (s *indexes) take(ctx context.Context, dir string) (x *index, release func(
 	release = func() {
 		if x.gone {
 			x.drop()
+		} else {
+			_ = os.Chmod(x.path, 0o600) // Git wrote it with the person's umask; the folder is theirs alone anyway
 		}
 		<-x.lock
 		leave()
