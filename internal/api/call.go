@@ -36,6 +36,8 @@ const (
 	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
 	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
 	MethodDiffTurn       = "diff.turn"       // DiffTurn -> Diff
+	MethodSessionList    = "session.list"    // SessionList -> AgentSessions
+	MethodSessionOpen    = "session.open"    // SessionOpen -> Thread
 	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
 

@@ -81,6 +81,8 @@ var ownTable = []route{
 	look(api.MethodFileList, "What is in a folder of a project.", (*Server).listFiles),
 	look(api.MethodFileRead, "A part of a file's text, or what else the file is.", (*Server).readFile),
 	look(api.MethodFileSearch, "Lines of files that hold a text or match a regular expression; ignored files are left out.", (*Server).searchFiles),
+	query(api.MethodSessionList, "Conversations that an agent's own program keeps on disk about a project's folder.", (*engine.Engine).ListSessions),
+	command(api.MethodSessionOpen, "Makes a thread of such a conversation, with its messages; the next turn goes on with it.", (*engine.Engine).OpenSession),
 }
 
 func (s *Server) diagnose(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error) {

@@ -106,9 +106,25 @@ func TestLongThread(t *testing.T) {
 
 	// By keyboard: from prompt to prompt, and to the end.
 	b.do("focus the log", chromedp.Evaluate[chromedp.Void](timelineJS+`.focus()`))
-	b.do("press Alt+Up", chromedp.Evaluate[chromedp.Void](timelineJS+`.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowUp", altKey: true, bubbles: true}))`))
+	b.hit(kb.ArrowUp, chromedp.KeyModifiers(chromedp.ModifierAlt, chromedp.ModifierShift))
 	b.see("to-end")
 	b.do("press End", chromedp.KeyEvent(kb.End))
+	b.gone("to-end")
+
+	// Find what is far away; the words are marked where they are drawn.
+	b.hit("f", chromedp.KeyModifiers(chromedp.ModifierCtrl))
+	b.see("find-text")
+	b.hit("answer 4321")
+	b.seeRow(longthread.AnswerID(4321))
+	b.seeText("find-said", "1 of 1")
+	b.until("the words to be marked", `CSS.highlights.get("find-current")?.size >= 2`)
+	b.look("find")
+	b.do("clear", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="find-text"]').select()`))
+	b.hit("nosuchword")
+	b.seeText("find-said", "No match")
+	b.hit(kb.Escape)
+	b.gone("find")
+	b.click("to-end")
 	b.gone("to-end")
 	if got := b.eval(`document.querySelectorAll("[data-row]").length`); strings.TrimSpace(got) == "0" {
 		t.Error("nothing is drawn at the end")

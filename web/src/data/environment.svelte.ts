@@ -1,8 +1,8 @@
 // One environment as the page holds it: what the desktop says of it, the
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
-import type { Agent, AgentOptions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
+import type { Agent, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
+import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -286,6 +286,17 @@ export class EnvironmentStore {
   }
   seenThread(threadId: string): Promise<Thread> {
     return this.call(MethodThreadSeen, { threadId });
+  }
+  /** search looks for words in titles and messages. */
+  search(r: Search): Promise<SearchHits> {
+    return this.call(MethodSearch, r);
+  }
+  /** sessions lists the conversations that an agent's own program keeps about a project. */
+  sessions(projectId: string, agentId: string): Promise<AgentSessions> {
+    return this.call(MethodSessionList, { projectId, agentId });
+  }
+  openSession(r: SessionOpen): Promise<Thread> {
+    return this.call(MethodSessionOpen, r, { commandId: newCommandId() });
   }
   deleteThread(threadId: string): Promise<void> {
     return this.call(MethodThreadDelete, { threadId }, { commandId: newCommandId() });

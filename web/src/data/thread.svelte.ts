@@ -1,7 +1,7 @@
 // An open thread: its topic, reduced, and prompts that were sent but are not
 // in the log yet.
-import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn } from "../api/types.gen";
-import { MethodApprovalAnswer, MethodItemOutput, MethodQuestionAnswer, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
+import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn } from "../api/types.gen";
+import { MethodApprovalAnswer, MethodItemOutput, MethodQuestionAnswer, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
 import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
 import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
@@ -151,6 +151,11 @@ export class ThreadStore {
   /** output reads a part of a tool call's whole output. */
   output(itemId: string, offset = 0, limit?: number): Promise<ItemOutputPart> {
     return this.env.call(MethodItemOutput, { itemId, offset, limit });
+  }
+
+  /** find looks for words in this thread's messages. */
+  find(text: string, signal?: AbortSignal): Promise<SearchHits> {
+    return this.env.call(MethodSearch, { text, threadId: this.id, archived: true, limit: 200 }, { signal });
   }
 
   /** edit changes the text of a queued turn. */
