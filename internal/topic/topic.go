@@ -33,7 +33,6 @@ func (t *Topic) Set(f api.ServerFrame) {
 	}
 }
 
-
 // look returns the state, its version, and a channel that is closed at the next change.
 func (t *Topic) look() (api.ServerFrame, int, <-chan struct{}) {
 	t.mu.Lock()
