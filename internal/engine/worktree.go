@@ -66,13 +66,13 @@ func (e *Engine) setUp(ctx context.Context, st *store.Store, t api.Thread, own *
 }
 
 // enter waits until the thread's own working tree is ready; it has none, mostly.
-func (a *actor) enter(ctx context.Context) (string, error) {
-	if a.state.Thread.Dir == "" || a.e.o.Worktrees == nil {
+func (a *actor) enter(ctx context.Context, t api.Thread) (string, error) {
+	if t.Dir == "" || a.e.o.Worktrees == nil {
 		return "", nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, worktree.ScriptTimeout+treeBound)
 	defer cancel()
-	return a.e.o.Worktrees.Enter(ctx, a.project, a.state.Thread)
+	return a.e.o.Worktrees.Enter(ctx, a.project, t)
 }
 
 // prune drops checkpoints of old turns now and then.
