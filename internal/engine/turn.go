@@ -55,6 +55,9 @@ func (a *actor) begin(t api.Turn, input agent.Input) {
 	if s := a.session; s != nil && (s.agentID != o.agentID || s.permission != o.permission || !s.Takes(o.settings) || ended(s)) {
 		a.closeSession("another agent, permission or setting is wanted")
 	}
+	if a.session != nil && a.astray() {
+		a.closeSession("its worktree was removed")
+	}
 	o.have, o.old = a.session, a.closing
 	if a.resume.AgentID == o.agentID {
 		o.resume = a.resume.Cursor

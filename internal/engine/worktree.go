@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"catamaran/internal/api"
@@ -73,6 +75,16 @@ func (a *actor) enter(ctx context.Context, t api.Thread) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, worktree.ScriptTimeout+treeBound)
 	defer cancel()
 	return a.e.o.Worktrees.Enter(ctx, a.project, t)
+}
+
+// astray reports whether the thread's own working tree is gone: an agent that was
+// started in it has a working directory which nothing can be found from any more.
+func (a *actor) astray() bool {
+	if a.state.Thread.Dir == "" {
+		return false
+	}
+	_, err := os.Stat(a.state.Thread.Dir)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // prune drops checkpoints of old turns now and then.
