@@ -35,7 +35,6 @@ const (
 	argBytes = 16 << 10
 )
 
-
 // Summary tells what changed between two references of Take. Nothing did when
 // either is "" or both are the same. Paths are relative to dir. Errors:
 // *api.Error CodeNotFound when Git no longer has a snapshot.
