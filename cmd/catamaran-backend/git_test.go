@@ -263,6 +263,14 @@ func TestAThreadInItsOwnWorktree(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(th.Dir, "notes.txt")); err != nil || string(b) != "again\n" || s.turns[tu.ID].State != api.TurnCompleted {
 		t.Errorf("%q %v %+v", b, err, s.turns[tu.ID])
 	}
+	// Its agent was started again, in the folder that is there now.
+	tu = call[api.Turn](d, api.MethodTurnStart, api.TurnStart{ThreadID: th.ID, Text: "run: ls -a"})
+	d.approve(s, tu.ID)
+	if !slices.ContainsFunc(values(s.items), func(it api.Item) bool {
+		return it.TurnID == tu.ID && it.Tool != nil && strings.Contains(it.Tool.Output, "notes.txt")
+	}) {
+		t.Error("the agent does not find its folder")
+	}
 	if !slices.ContainsFunc(values(s.items), func(it api.Item) bool {
 		return it.Kind == api.ItemNotice && strings.Contains(it.Text, "made again")
 	}) {

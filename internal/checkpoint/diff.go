@@ -35,12 +35,6 @@ const (
 	argBytes = 16 << 10
 )
 
-// emptyTree is compared with where there is no commit yet, in either object format.
-const (
-	emptyTree    = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-	emptyTree256 = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
-)
-
 // Summary tells what changed between two references of Take. Nothing did when
 // either is "" or both are the same. Paths are relative to dir. Errors:
 // *api.Error CodeNotFound when Git no longer has a snapshot.

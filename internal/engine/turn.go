@@ -50,10 +50,13 @@ func (a *actor) begin(t api.Turn, input agent.Input) {
 	a.idle.Reset(far)
 
 	th := a.state.Thread
-	o := opening{agentID: th.AgentID, permission: th.Permission, settings: agent.Settings{Model: th.Model, Effort: th.Effort, Plan: th.Plan}}
+	o := opening{thread: th, agentID: th.AgentID, permission: th.Permission, settings: agent.Settings{Model: th.Model, Effort: th.Effort, Plan: th.Plan}}
 	r.input.Settings = o.settings
 	if s := a.session; s != nil && (s.agentID != o.agentID || s.permission != o.permission || !s.Takes(o.settings) || ended(s)) {
 		a.closeSession("another agent, permission or setting is wanted")
+	}
+	if a.session != nil && a.astray() {
+		a.closeSession("its worktree was removed")
 	}
 	o.have, o.old = a.session, a.closing
 	if a.resume.AgentID == o.agentID {
@@ -91,6 +94,7 @@ func ended(s *session) bool {
 
 // opening is which session a turn wants.
 type opening struct {
+	thread     api.Thread // as it was when the turn began
 	agentID    string
 	permission api.PermissionMode
 	settings   agent.Settings
@@ -109,7 +113,7 @@ type preparation struct {
 
 func (a *actor) prepare(r *attempt, o opening) preparation {
 	var p preparation
-	if p.notice, p.err = a.enter(r.ctx); p.err != nil {
+	if p.notice, p.err = a.enter(r.ctx, o.thread); p.err != nil {
 		return p
 	}
 	var wg sync.WaitGroup

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"catamaran/internal/api"
@@ -66,13 +68,23 @@ func (e *Engine) setUp(ctx context.Context, st *store.Store, t api.Thread, own *
 }
 
 // enter waits until the thread's own working tree is ready; it has none, mostly.
-func (a *actor) enter(ctx context.Context) (string, error) {
-	if a.state.Thread.Dir == "" || a.e.o.Worktrees == nil {
+func (a *actor) enter(ctx context.Context, t api.Thread) (string, error) {
+	if t.Dir == "" || a.e.o.Worktrees == nil {
 		return "", nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, worktree.ScriptTimeout+treeBound)
 	defer cancel()
-	return a.e.o.Worktrees.Enter(ctx, a.project, a.state.Thread)
+	return a.e.o.Worktrees.Enter(ctx, a.project, t)
+}
+
+// astray reports whether the thread's own working tree is gone: an agent that was
+// started in it has a working directory which nothing can be found from any more.
+func (a *actor) astray() bool {
+	if a.state.Thread.Dir == "" {
+		return false
+	}
+	_, err := os.Stat(a.state.Thread.Dir)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // prune drops checkpoints of old turns now and then.

@@ -120,7 +120,7 @@ func (j *Jobs) find(id string) (*Job, error) {
 	return nil, &api.Error{Code: api.CodeNotFound, Message: "This job is not known (any more).", Hint: "Jobs are forgotten an hour after their end, and when the backend ends."}
 }
 
-// Subscribe shows a job's states; the stream ends after the last one.
+// Subscribe shows a job's states, the last one too.
 func (j *Jobs) Subscribe(id string) (*topic.Subscription, error) {
 	b, err := j.find(id)
 	if err != nil {
@@ -241,6 +241,5 @@ func (b *Job) finish(err error, cancelled bool) {
 	}
 	b.mu.Unlock()
 	b.publish()
-	b.topic.Close()
 	close(b.done)
 }

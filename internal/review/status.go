@@ -132,7 +132,6 @@ func (d *Desk) explain(what string, err error) *api.Error {
 
 // run looks, waits for a change, and looks again.
 func (l *look) run(ctx context.Context) {
-	defer l.topic.Close()
 	var w *watch.Watcher
 	var of git.Repo
 	var at string

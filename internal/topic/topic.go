@@ -19,7 +19,6 @@ type Topic struct {
 	frame   api.ServerFrame
 	version int
 	changed chan struct{}
-	closed  bool
 }
 
 // Set makes f the newest state; its type is left to Next.
@@ -28,18 +27,6 @@ func (t *Topic) Set(f api.ServerFrame) {
 	defer t.mu.Unlock()
 	t.frame = f
 	t.version++
-	t.wakeLocked()
-}
-
-// Close ends every subscription.
-func (t *Topic) Close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	t.wakeLocked()
-}
-
-func (t *Topic) wakeLocked() {
 	if t.changed != nil {
 		close(t.changed)
 		t.changed = nil
@@ -47,13 +34,13 @@ func (t *Topic) wakeLocked() {
 }
 
 // look returns the state, its version, and a channel that is closed at the next change.
-func (t *Topic) look() (api.ServerFrame, int, bool, <-chan struct{}) {
+func (t *Topic) look() (api.ServerFrame, int, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.changed == nil {
 		t.changed = make(chan struct{})
 	}
-	return t.frame, t.version, t.closed, t.changed
+	return t.frame, t.version, t.changed
 }
 
 // Subscription is one subscriber. One goroutine at a time may call Next.
@@ -75,20 +62,20 @@ func (t *Topic) Subscribe(every time.Duration, leave func()) *Subscription {
 	return &Subscription{t: t, every: every, gone: make(chan struct{}), leave: leave}
 }
 
-// Next waits for the next frame; io.EOF after Close, or after the last state of a closed topic.
+// Next waits for the next frame; io.EOF after Close.
 func (s *Subscription) Next(ctx context.Context) (api.ServerFrame, error) {
 	for {
 		if s.phase == 1 {
 			s.phase = 2
 			return api.ServerFrame{Type: api.FrameSynchronized}, nil
 		}
-		frame, version, closed, changed := s.t.look()
+		frame, version, changed := s.t.look()
 		if version > s.seen {
-			if wait := s.every - time.Since(s.last); s.phase == 2 && !closed && wait > 0 {
+			if wait := s.every - time.Since(s.last); s.phase == 2 && wait > 0 {
 				if err := s.rest(ctx, wait); err != nil {
 					return api.ServerFrame{}, err
 				}
-				frame, version, _, _ = s.t.look()
+				frame, version, _ = s.t.look()
 			}
 			s.seen, s.last = version, time.Now()
 			frame.Type = api.FrameEvent
@@ -96,9 +83,6 @@ func (s *Subscription) Next(ctx context.Context) (api.ServerFrame, error) {
 				s.phase, frame.Type = 1, api.FrameSnapshot
 			}
 			return frame, nil
-		}
-		if closed {
-			return api.ServerFrame{}, io.EOF
 		}
 		select {
 		case <-changed:

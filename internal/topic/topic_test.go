@@ -36,13 +36,12 @@ func TestNewestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	top.Set(job("d"))
-	top.Close()
 	next(api.FrameEvent, "d")
+	s.Close()
+	s.Close()
 	if _, err := s.Next(t.Context()); err != io.EOF {
 		t.Fatal(err)
 	}
-	s.Close()
-	s.Close()
 	if left != 1 {
 		t.Errorf("left %d times", left)
 	}
