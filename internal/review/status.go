@@ -32,14 +32,14 @@ const (
 
 // look keeps the status of one place up to date while somebody subscribes.
 type look struct {
-	d      *Desk
-	place  api.GitPlace
-	topic  topic.Topic
-	users  int // guarded by Desk.mu
+	d     *Desk
+	place api.GitPlace
+	topic topic.Topic
+	users int // guarded by Desk.mu
 	// how the place is watched, guarded by Desk.mu; "" before the first look.
 	mode, notice string
-	cancel context.CancelFunc
-	kick   chan struct{}
+	cancel       context.CancelFunc
+	kick         chan struct{}
 }
 
 // watch subscribes to the status of a place.
