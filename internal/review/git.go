@@ -151,15 +151,18 @@ func (d *Desk) Message(ctx context.Context, r api.GitMessageAsk) (api.GitMessage
 	}
 	agentID := r.AgentID
 	if agentID == "" {
-		p, threads, err := d.o.Engine.Places(ctx, r.ProjectID)
-		if err != nil {
-			return api.GitMessage{}, err
-		}
-		agentID = p.AgentID
-		for _, t := range threads {
-			if t.ID == r.ThreadID {
-				agentID = t.AgentID
+		if r.ThreadID != "" {
+			m, err := d.o.Engine.Marks(ctx, r.ThreadID)
+			if err != nil {
+				return api.GitMessage{}, err
 			}
+			agentID = m.Thread.AgentID
+		} else {
+			p, _, err := d.o.Engine.Places(ctx, r.ProjectID)
+			if err != nil {
+				return api.GitMessage{}, err
+			}
+			agentID = p.AgentID
 		}
 	}
 	if agentID == "" {

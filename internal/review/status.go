@@ -32,12 +32,14 @@ const (
 
 // look keeps the status of one place up to date while somebody subscribes.
 type look struct {
-	d      *Desk
-	place  api.GitPlace
-	topic  topic.Topic
-	users  int // guarded by Desk.mu
-	cancel context.CancelFunc
-	kick   chan struct{}
+	d     *Desk
+	place api.GitPlace
+	topic topic.Topic
+	users int // guarded by Desk.mu
+	// how the place is watched, guarded by Desk.mu; "" before the first look.
+	mode, notice string
+	cancel       context.CancelFunc
+	kick         chan struct{}
 }
 
 // watch subscribes to the status of a place.
@@ -85,13 +87,11 @@ func (d *Desk) Status(ctx context.Context, p api.GitPlace) (api.GitStatus, error
 		return st, err
 	}
 	d.mu.Lock()
-	l := d.looks[p]
-	d.mu.Unlock()
-	if l != nil {
-		select {
-		case l.kick <- struct{}{}:
-		default:
-		}
+	defer d.mu.Unlock()
+	if l := d.looks[p]; l != nil && l.mode != "" {
+		st.Watch, st.Notice = l.mode, l.notice
+		shown := st
+		l.topic.Set(api.ServerFrame{Git: &shown})
 	}
 	return st, nil
 }
@@ -172,6 +172,9 @@ func (l *look) run(ctx context.Context) {
 		} else {
 			st.Watch, st.Notice = watch.Part, "The folder can't be watched; it is looked at afresh when the window is focused."
 		}
+		l.d.mu.Lock()
+		l.mode, l.notice = st.Watch, st.Notice
+		l.d.mu.Unlock()
 		l.topic.Set(api.ServerFrame{Git: &st})
 		took := time.Since(began)
 		var changes <-chan struct{}
