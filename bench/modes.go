@@ -19,12 +19,12 @@ import (
 )
 
 var benchmarks = []benchmark{
+	{"git", benchGit},
 	{"start", benchStart},
 	{"calls", benchCalls},
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
-	{"git", benchGit},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
