@@ -3,6 +3,7 @@
 // command; commands go over HTTP with a command id.
 import type { ClientFrame, Error as ApiError, ServerFrame } from "../api/types.gen";
 import { isUnauthorized } from "./errors";
+import { decodeFrame, encodeFrame } from "./frame";
 
 export type LinkState = "off" | "connecting" | "open" | "waiting";
 
@@ -15,6 +16,18 @@ export interface Topic {
   frame(f: ServerFrame): void | "again";
   /** The server refused the subscription for good. */
   failed?(e: ApiError): void;
+  /** Bounds the snapshot of a terminal, in bytes. */
+  tail?: number;
+  /** A new subscription begins, at a (re)connect and after a resync; what is sent by an older one goes nowhere. */
+  attached?(post: Post): void;
+  /** A binary message; "again" as for frame. */
+  bytes?(kind: number, seq: number, data: Uint8Array): void | "again";
+}
+
+/** Post sends in the name of one subscription; it does nothing once that is over. */
+export interface Post {
+  bytes(kind: number, seq: number, data?: Uint8Array): void;
+  frame(f: Omit<ClientFrame, "id">): void;
 }
 
 export interface SocketHost {
@@ -25,7 +38,8 @@ export interface SocketHost {
 }
 
 export interface WebSocketLike {
-  send(data: string): void;
+  binaryType?: string;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
   onopen: (() => void) | null;
   onmessage: ((e: { data: unknown }) => void) | null;
@@ -136,9 +150,12 @@ export class Socket {
       return;
     }
     this.ws = ws;
+    ws.binaryType = "arraybuffer";
     ws.onopen = () => this.send({ type: "hello", token: this.o.token() });
     ws.onmessage = (e) => {
-      if (this.ws === ws) this.receive(String(e.data));
+      if (this.ws !== ws) return;
+      if (e.data instanceof ArrayBuffer) this.receiveBytes(e.data);
+      else this.receive(String(e.data));
     };
     ws.onerror = () => {};
     ws.onclose = (e) => {
@@ -231,12 +248,31 @@ export class Socket {
     else if (f.type === "synchronized") s.retries = 0;
   }
 
+  private receiveBytes(message: ArrayBuffer): void {
+    this.beat();
+    const f = decodeFrame(message);
+    const s = f && this.subs.get(f.id);
+    if (s?.active && s.topic.bytes?.(f!.kind, f!.seq, f!.data) === "again") this.again(s);
+  }
+
   private sendSubscribe(s: Subscription): void {
+    const { topic, tail } = s.topic;
     const after = s.fresh ? undefined : s.topic.cursor();
     s.fresh = false;
     s.active = true;
     this.host.clearTimeout(s.timer);
-    this.send(after === undefined ? { type: "subscribe", id: s.id, topic: s.topic.topic } : { type: "subscribe", id: s.id, topic: s.topic.topic, after });
+    s.topic.attached?.(this.post(s));
+    this.send({ type: "subscribe", id: s.id, topic, ...(after !== undefined && { after }), ...(tail !== undefined && { tail }) });
+  }
+
+  private post(s: Subscription): Post {
+    const { ws } = this;
+    const { id } = s;
+    const live = () => this.ws === ws && this.subs.get(id) === s && s.active;
+    return {
+      bytes: (kind, seq, data) => void (live() && ws!.send(encodeFrame(kind, id, seq, data))),
+      frame: (f) => void (live() && this.send({ ...f, id } as ClientFrame)),
+    };
   }
 
   /** again subscribes under a new id, so that late frames of the old one are dropped. */
