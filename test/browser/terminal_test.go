@@ -64,7 +64,7 @@ func (b *tab) openTerminal() {
 
 func (b *tab) live() {
 	b.t.Helper()
-	b.until("a live terminal has the focus", `document.activeElement?.closest('[data-testid="terminal-pane"]')?.dataset.live === "true"`)
+	b.until("a live terminal has the focus", `document.activeElement?.closest('[data-testid="terminal-pane"][data-state="running"] .xterm')?.closest('[data-testid="terminal-pane"]').dataset.live === "true"`)
 }
 
 // bash is an environment whose terminals are plain.
