@@ -75,6 +75,11 @@ windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-
 	done
 	rm -f desktop/rsrc_windows_*.syso
 
+test-windows: ## the Windows programs under Wine; installs Wine (root, Debian) into the user's cache and says so
+	$(MAKE) windows WINDOWS_ARCH=amd64
+	$(GO) run ./tools/wine install
+	$(GO) run ./tools/check -only go -tags wine -packages ./test/windows/...
+
 clean: ## remove what was built
 	rm -rf bin out web/node_modules bench/out
 	find web/dist -mindepth 1 ! -name .keep -delete

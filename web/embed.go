@@ -50,6 +50,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-
 
 const notBuilt = "The page was not built: run `make web`, then build the program again.\n"
 
+// asset is a file. plain is nil where it is kept as gzip only.
 type asset struct {
 	name, ctype string
 	plain, gz   []byte
@@ -63,7 +64,17 @@ func newHandler(from fs.FS) *handler {
 	h := &handler{files: map[string]*asset{}}
 	// Errors cannot happen on an embedded tree; a file left out answers 404.
 	_ = fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(path.Base(name), ".") || strings.HasSuffix(name, ".gz") {
+		if err != nil || d.IsDir() || strings.HasPrefix(path.Base(name), ".") {
+			return err
+		}
+		if whole, ok := strings.CutSuffix(name, ".gz"); ok {
+			if _, err := fs.Stat(from, whole); err == nil {
+				return nil // comes with the file itself
+			}
+			gz, err := fs.ReadFile(from, name)
+			if err == nil {
+				h.files[whole] = &asset{name: whole, ctype: typeOf(whole), gz: gz}
+			}
 			return err
 		}
 		plain, err := fs.ReadFile(from, name)
@@ -127,6 +138,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, a *asset) {
 		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 			head.Set("Content-Encoding", "gzip")
 			body = a.gz
+		}
+	}
+	if body == nil && a.gz != nil {
+		var err error
+		if body, err = unpack(a.gz); err != nil {
+			http.Error(w, "damaged", http.StatusInternalServerError)
+			return
 		}
 	}
 	head.Set("Content-Length", strconv.Itoa(len(body)))
@@ -209,4 +227,13 @@ func compress(b []byte) []byte {
 		return nil
 	}
 	return out.Bytes()
+}
+
+// unpack is for the rare client that takes no gzip.
+func unpack(gz []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(gz))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }

@@ -96,6 +96,34 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+// TestGzipOnly: what is kept as gzip alone is served to everybody.
+func TestGzipOnly(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("console.log(1);\n", 200)
+	h := newHandler(fstest.MapFS{"assets/lang.js.gz": {Data: compress([]byte(long))}, "assets/bad.js.gz": {Data: []byte("no gzip")}})
+	for _, accept := range []string{"", "gzip"} {
+		res := get(h, "GET", "/assets/lang.js", accept)
+		var r io.Reader = res.Body
+		if res.Header.Get("Content-Encoding") == "gzip" {
+			z, err := gzip.NewReader(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = z
+		}
+		b, err := io.ReadAll(r)
+		if err != nil || string(b) != long || res.Header.Get("Content-Type") != "text/javascript; charset=utf-8" {
+			t.Errorf("%q: %d bytes, %v, %v", accept, len(b), err, res.Header)
+		}
+	}
+	if res := get(h, "GET", "/assets/bad.js", ""); res.StatusCode != http.StatusInternalServerError {
+		t.Error(res.Status)
+	}
+	if res := get(h, "GET", "/assets/lang.js.gz", ""); res.StatusCode != http.StatusNotFound {
+		t.Error(res.Status)
+	}
+}
+
 func TestNotBuiltSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	res := get(newHandler(fstest.MapFS{".keep": {}}), "GET", "/", "")

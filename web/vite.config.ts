@@ -1,5 +1,6 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { packed, worker } from "./scripts/worker.mjs";
 
 declare const process: { env: Record<string, string | undefined> };
 
@@ -7,7 +8,8 @@ declare const process: { env: Record<string, string | undefined> };
 const door = process.env.CATAMARAN_DOOR;
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), packed("dist")],
+  worker: worker("."),
   publicDir: "public",
   build: {
     outDir: "dist",

@@ -138,6 +138,7 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 		Ways: ways, URL: d.launchURL, Closed: quit, State: t.desktop, Data: filepath.Join(t.desktop, "webview"), Log: logs.log,
 	})
 	o.Dialogs = d.windows
+	o.Quit = quit
 	o.OpenURL = func(ctx context.Context, url string) error { return shell.OpenURL(ctx, url, logs.log) }
 	if !c.NoWindow {
 		o.Activate = d.showWindow
@@ -185,7 +186,7 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 	g.Go(func() error {
 		select {
 		case <-d.quitted:
-			d.logs.log.Info("the window was closed")
+			d.logs.log.Info("the window was closed, or a command asked for the end")
 			cancel()
 		case <-ctx.Done():
 		}

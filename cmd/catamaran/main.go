@@ -38,6 +38,7 @@ type commands struct {
 	Open    openCommand    `cmd:"" help:"Add a folder as a project and show it."`
 	Doctor  doctorCommand  `cmd:"" help:"Check what Catamaran needs, and say how to repair it."`
 	Logs    logsCommand    `cmd:"" help:"Print where the logs are, or their last lines."`
+	Quit    quitCommand    `cmd:"" help:"End the running desktop and its backends."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -35,6 +35,8 @@ const (
 	MethodSearch         = "search.query"    // Search -> SearchHits
 	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
 	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
+	MethodSessionList    = "session.list"    // SessionList -> AgentSessions
+	MethodSessionOpen    = "session.open"    // SessionOpen -> Thread
 	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
 	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )

@@ -171,7 +171,7 @@ func bodyError(err error) error {
 
 // Control answers the terminal commands of the same user. It checks no token:
 // who may connect is decided by the socket's permissions (package shell). The
-// calls are the page's and two more, desktop.launch and desktop.activate.
+// calls are the page's and those of the desktop's own life: launch, activate, quit.
 func (g *Gateway) Control() http.Handler {
 	methods := g.table()
 	methods[api.MethodLaunch] = typed(func(ctx context.Context, _ api.Empty) (api.Launch, error) { return g.launch(ctx) })
@@ -182,6 +182,9 @@ func (g *Gateway) Control() http.Handler {
 		}
 		return l, g.o.Activate(ctx)
 	})
+	if g.o.Quit != nil {
+		methods[api.MethodQuit] = typed(g.quit)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/call/{method}", func(w http.ResponseWriter, r *http.Request) { g.serveCall(w, r, methods) })
 	mux.HandleFunc("POST /api/diagnostics", g.export)

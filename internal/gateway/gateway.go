@@ -84,6 +84,8 @@ type Options struct {
 	Version string
 	// Activate opens or focuses a window (an argument handed over by a second start); nil does nothing.
 	Activate func(ctx context.Context) error
+	// Quit begins the desktop's end and returns at once; without it nothing on the control endpoint ends it.
+	Quit func()
 	// Doctor, Forward and Opener answer what their methods ask; without one the methods are unknown.
 	Doctor  Doctor
 	Forward Forwarder

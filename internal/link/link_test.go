@@ -174,10 +174,15 @@ func TestConnectErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			ownerR, peerW, _, ownerW := osPipes(t)
-			io.WriteString(peerW, c.says)
-			if !c.stays {
-				peerW.Close()
-			}
+			said := make(chan struct{})
+			go func() { // a pipe may hold no more than 4 KiB
+				defer close(said)
+				io.WriteString(peerW, c.says)
+				if !c.stays {
+					peerW.Close()
+				}
+			}()
+			t.Cleanup(func() { <-said })
 			var noise bytes.Buffer
 			_, err := Connect(context.Background(), ownerR, ownerW, testEnvelope(),
 				Options{HelloTimeout: 2 * time.Second, MaxNoise: 10_000, Noise: func(b []byte) { noise.Write(b) }})
@@ -234,15 +239,22 @@ func TestAcceptRefuses(t *testing.T) {
 
 func TestAcceptGivesUpWriting(t *testing.T) {
 	t.Parallel()
-	_, peerW, peerR, _ := osPipes(t)
-	peerW.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	if _, err := peerW.Write(make([]byte, 4<<20)); err == nil {
-		t.Fatal("the pipe takes everything")
+	ownerR, peerW, peerR, _ := osPipes(t)
+	// Where pipes know no deadlines a write can only be left behind.
+	filled := make(chan error, 1)
+	go func() {
+		_, err := peerW.Write(make([]byte, 4<<20))
+		filled <- err
+	}()
+	if _, err := ownerR.Read(make([]byte, 1)); err != nil { // the write has begun
+		t.Fatal(err)
 	}
-	peerW.SetWriteDeadline(time.Time{})
 	_, err := Accept(peerR, peerW, api.Hello{}, Options{HelloTimeout: 100 * time.Millisecond})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
+	}
+	if err := <-filled; err == nil {
+		t.Error("the pipe takes everything")
 	}
 }
 

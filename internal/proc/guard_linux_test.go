@@ -274,7 +274,7 @@ func TestRunDeadlineWithHolder(t *testing.T) {
 func init() {
 	roles["holders"] = func([]string) {
 		spawn(&syscall.SysProcAttr{Setsid: true}, "holder")
-		select {}
+		<-time.After(time.Hour) // select {} would be a deadlock, which ends the program
 	}
 }
 

@@ -32,7 +32,11 @@ type Spec struct {
 	// nil) when it holds no separator.
 	Path string
 	Args []string
-	Dir  string
+	// CommandLine is, on Windows, what follows the program's name on the command line,
+	// verbatim and in place of Args: for the few programs, cmd.exe above all, that do
+	// not follow the rules by which arguments are quoted. No effect elsewhere.
+	CommandLine string
+	Dir         string
 	// Env is the whole environment; nil inherits this process's.
 	Env []string
 	// Guard runs the child under a guard (Linux): the tree, daemons included, ends
@@ -95,7 +99,7 @@ func startError(path string, err error) error {
 		err = at.Err
 	}
 	if err != nil {
-		err = &exec.Error{Name: path, Err: err}
+		err = &exec.Error{Name: path, Err: systemError(err)}
 	}
 	return err
 }
@@ -170,7 +174,7 @@ func start(spec Spec) (*Process, error) {
 		// thread stays with the child: it is the one that waits for it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		err := t.start(cmd)
 		closeAll(childEnds...)
 		if err == nil {
 			p.pid, err = t.started(cmd)

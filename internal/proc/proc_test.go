@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,8 +82,8 @@ func TestStopLadder(t *testing.T) {
 		signal string
 	}{
 		{"stdin is enough", "eof", Ladder{CloseStdin: long, Terminate: long, Kill: long}, "eof", ""},
-		{"then terminate", "term", Ladder{CloseStdin: 300 * time.Millisecond, Terminate: long, Kill: long}, "eof term", ""},
-		{"then kill", "never", Ladder{CloseStdin: 300 * time.Millisecond, Terminate: 300 * time.Millisecond, Kill: long}, "eof term", "killed"},
+		{"then terminate", "term", Ladder{CloseStdin: 300 * time.Millisecond, Terminate: long, Kill: long}, withTerm("eof", "term"), ""},
+		{"then kill", "never", Ladder{CloseStdin: 300 * time.Millisecond, Terminate: 300 * time.Millisecond, Kill: long}, withTerm("eof", "term"), killedSignal},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +144,7 @@ func TestStartErrors(t *testing.T) {
 			want error
 		}{
 			{"missing file", Spec{Path: filepath.Join(dir, "missing")}, os.ErrNotExist},
-			{"not executable", Spec{Path: plain}, os.ErrPermission},
+			{"not executable", Spec{Path: plain}, notExecutable},
 			{"missing folder", Spec{Path: role("cat").Path, Dir: filepath.Join(dir, "none")}, os.ErrNotExist},
 		} {
 			c.spec.Name, c.spec.Guard = "the thing", guard
@@ -180,16 +181,16 @@ func TestEnvAndDir(t *testing.T) {
 func TestStderrTail(t *testing.T) {
 	t.Parallel()
 	guarded(t, func(t *testing.T, guard bool) {
-		spec := role("flood", "10000000")
+		spec := role("flood", strconv.Itoa(flood))
 		var all countingWriter
 		spec.Guard, spec.StderrTail, spec.Stderr = guard, 1000, &all
 		p := startRole(t, spec)
-		waitDone(t, p, 30*time.Second)
+		waitDone(t, p, 3*time.Minute)
 		tail := p.StderrTail()
 		if len(tail) != 1000 || !strings.HasSuffix(tail, "x\nend") {
 			t.Errorf("%d bytes, %q", len(tail), tail[max(0, len(tail)-20):])
 		}
-		if all.n != 10_000_003 {
+		if all.n != flood+3 {
 			t.Errorf("copy has %d bytes", all.n)
 		}
 	})

@@ -40,6 +40,8 @@ func newTree(spec Spec, cmd *exec.Cmd) (*tree, error) {
 	return t, nil
 }
 
+func (t *tree) start(cmd *exec.Cmd) error { return cmd.Start() }
+
 func (t *tree) started(cmd *exec.Cmd) (int, error) {
 	if t.guard != nil {
 		return t.guard.started(cmd)
@@ -134,3 +136,5 @@ func (t *tree) release() {
 
 // killedCode reports whether an exit code may stem from Kill.
 func killedCode(int) bool { return false }
+
+func systemError(err error) error { return err }

@@ -3,9 +3,9 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -18,17 +18,34 @@ func killedCode(code int) bool { return code == killedExit }
 
 func guardMain() {}
 
+// systemError makes what starting a program ends with recognisable: os/exec looks
+// for extensions first, and a missing folder has an error of its own here.
+func systemError(err error) error {
+	var at *exec.Error
+	switch {
+	case errors.As(err, &at) && errors.Is(err, exec.ErrNotFound):
+		return os.ErrNotExist
+	case errors.Is(err, windows.ERROR_DIRECTORY):
+		return fmt.Errorf("%w: %w", os.ErrNotExist, err)
+	}
+	return err
+}
+
 // tree is a job object that ends everything in it when its last handle, ours,
 // is closed, by this process or by its end.
 type tree struct {
-	mu  sync.Mutex
-	job windows.Handle // 0 once closed
+	flags       uint32 // of the child's creation
+	commandLine string // verbatim, "" for the quoted arguments
+
+	mu      sync.Mutex
+	job     windows.Handle // 0 once closed
+	process windows.Handle // the child, 0 before its start and after its end
+	pid     int
 }
 
-// newTree makes the child start suspended, so that it is in the job before it
-// can start anything. CREATE_NO_WINDOW keeps a console from flashing up under a
+// newTree prepares; CREATE_NO_WINDOW keeps a console from flashing up under a
 // parent without one.
-func newTree(spec Spec, cmd *exec.Cmd) (*tree, error) {
+func newTree(spec Spec, _ *exec.Cmd) (*tree, error) {
 	if spec.Terminal != nil {
 		return nil, errors.New("a program at a terminal is package term's to start here")
 	}
@@ -36,11 +53,11 @@ func newTree(spec Spec, cmd *exec.Cmd) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_SUSPENDED}
+	t := &tree{job: job, commandLine: spec.CommandLine}
 	if !spec.InheritConsole {
-		cmd.SysProcAttr.CreationFlags |= windows.CREATE_NO_WINDOW
+		t.flags |= windows.CREATE_NO_WINDOW
 	}
-	return &tree{job: job}, nil
+	return t, nil
 }
 
 // newJob makes a job that ends with its last handle.
@@ -59,66 +76,28 @@ func newJob() (windows.Handle, error) {
 	return job, nil
 }
 
-func (t *tree) started(cmd *exec.Cmd) (int, error) {
-	pid := cmd.Process.Pid
-	var err error
-	if herr := cmd.Process.WithHandle(func(handle uintptr) {
-		err = windows.AssignProcessToJobObject(t.job, windows.Handle(handle))
-	}); herr != nil {
-		err = herr
-	}
-	if err != nil {
-		err = fmt.Errorf("assign to job: %w", err)
-	} else {
-		err = resume(uint32(pid))
-	}
-	if err != nil {
-		cmd.Process.Kill()
-		cmd.Wait()
-		return 0, err
-	}
-	return pid, nil
+func (t *tree) start(cmd *exec.Cmd) (err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.process, t.pid, err = create(cmd, t.commandLine, t.flags, t.job)
+	return err
 }
 
-// resume lets the one thread of a process that was started suspended run.
-func resume(pid uint32) error {
-	snapshot, err := windows.CreateToolhelp32Snapshot(windows.TH32CS_SNAPTHREAD, 0)
-	if err != nil {
-		return fmt.Errorf("list threads: %w", err)
-	}
-	defer windows.CloseHandle(snapshot)
-	entry := windows.ThreadEntry32{Size: uint32(unsafe.Sizeof(windows.ThreadEntry32{}))}
-	resumed := false
-	for err = windows.Thread32First(snapshot, &entry); err == nil; err = windows.Thread32Next(snapshot, &entry) {
-		if entry.OwnerProcessID != pid {
-			continue
-		}
-		thread, err := windows.OpenThread(windows.THREAD_SUSPEND_RESUME, false, entry.ThreadID)
-		if err != nil {
-			return fmt.Errorf("open thread: %w", err)
-		}
-		_, err = windows.ResumeThread(thread)
-		windows.CloseHandle(thread)
-		if err != nil {
-			return fmt.Errorf("resume thread: %w", err)
-		}
-		resumed = true
-	}
-	if !resumed {
-		return fmt.Errorf("resume: process %d has no thread", pid)
-	}
-	return nil
-}
+func (t *tree) started(*exec.Cmd) (int, error) { return t.pid, nil }
 
 // wait returns when the child has ended and what was left in its job with it.
-func (t *tree) wait(cmd *exec.Cmd) exit {
-	cmd.Wait()
+func (t *tree) wait(*exec.Cmd) exit {
+	code := uint32(0)
+	_, err := windows.WaitForSingleObject(t.process, windows.INFINITE)
+	if err == nil {
+		err = windows.GetExitCodeProcess(t.process, &code)
+	}
 	t.kill()
 	t.release()
-	if cmd.ProcessState == nil {
+	if err != nil {
 		return exit{code: -1}
 	}
-	return exit{code: cmd.ProcessState.ExitCode()}
+	return exit{code: int(code)}
 }
 
 // terminate: there is no gentle signal for a program without a window or console.
@@ -138,5 +117,9 @@ func (t *tree) release() {
 	if t.job != 0 {
 		windows.CloseHandle(t.job)
 		t.job = 0
+	}
+	if t.process != 0 {
+		windows.CloseHandle(t.process)
+		t.process = 0
 	}
 }

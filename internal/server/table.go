@@ -38,6 +38,7 @@ var table = []route{
 	own(api.MethodDoctorRun, "Checks the environment the backend runs in; answers in every phase.", (*Server).diagnose),
 	command(api.MethodProjectRename, "Renames a project.", (*engine.Engine).RenameProject),
 	command(api.MethodProjectRemove, "Removes a project and its threads; files stay.", (*engine.Engine).RemoveProject),
+	query(api.MethodActivity, "Threads whose turns have not ended: what ending the backend would cut off.", (*engine.Engine).Activity),
 	query(api.MethodAgentList, "Agents as detected in the environment.", (*engine.Engine).ListAgents),
 	query(api.MethodAgentOptions, "What an agent offers in a project: models, efforts, commands; asked once for each version and folder, then kept.", (*engine.Engine).AgentOptions),
 	command(api.MethodThreadCreate, "Creates a thread.", (*engine.Engine).CreateThread),
@@ -74,6 +75,8 @@ var table = []route{
 	look(api.MethodFileList, "What is in a folder of a project.", (*Server).listFiles),
 	look(api.MethodFileRead, "A part of a file's text, or what else the file is.", (*Server).readFile),
 	look(api.MethodFileSearch, "Lines of files that hold a text or match a regular expression; ignored files are left out.", (*Server).searchFiles),
+	query(api.MethodSessionList, "Conversations that an agent's own program keeps on disk about a project's folder.", (*engine.Engine).ListSessions),
+	command(api.MethodSessionOpen, "Makes a thread of such a conversation, with its messages; the next turn goes on with it.", (*engine.Engine).OpenSession),
 	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 

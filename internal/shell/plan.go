@@ -1,7 +1,7 @@
 package shell
 
 import (
-	"path/filepath"
+	"path"
 	"strings"
 )
 
@@ -49,7 +49,7 @@ func Ways(s Surroundings) []Way {
 		name += ".exe"
 	}
 	// Beside the desktop, or where a package puts it.
-	for _, p := range []string{filepath.Join(s.ExeDir, name), filepath.Join(s.ExeDir, "..", "lib", "catamaran", name)} {
+	for _, p := range []string{s.join(s.ExeDir, name), s.join(s.ExeDir, "../lib/catamaran/"+name)} {
 		if s.Exists(p) && (s.WebView == nil || s.WebView()) {
 			ways = append(ways, Way{Kind: KindWindow, Path: p})
 			break
@@ -86,12 +86,12 @@ func browsers(s Surroundings) []string {
 	case "windows":
 		for _, in := range []string{"ProgramFiles(x86)", "ProgramFiles", "LOCALAPPDATA"} {
 			if dir := s.Getenv(in); dir != "" {
-				add(join(dir, `Microsoft\Edge\Application\msedge.exe`))
+				add(s.join(dir, `Microsoft\Edge\Application\msedge.exe`))
 			}
 		}
 		for _, in := range []string{"ProgramFiles", "ProgramFiles(x86)", "LOCALAPPDATA"} {
 			if dir := s.Getenv(in); dir != "" {
-				add(join(dir, `Google\Chrome\Application\chrome.exe`))
+				add(s.join(dir, `Google\Chrome\Application\chrome.exe`))
 			}
 		}
 	case "darwin":
@@ -108,5 +108,10 @@ func browsers(s Surroundings) []string {
 	return found
 }
 
-// join joins Windows paths wherever the rule is tested.
-func join(dir, rest string) string { return strings.TrimRight(dir, `\`) + `\` + rest }
+// join joins paths of the system that is asked about, wherever the rule is tested.
+func (s Surroundings) join(dir, rest string) string {
+	if s.GOOS == "windows" {
+		return strings.TrimRight(dir, `\`) + `\` + rest
+	}
+	return path.Join(dir, rest)
+}

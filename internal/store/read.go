@@ -268,3 +268,26 @@ func (s *Store) ids(ctx context.Context, query string) ([]string, error) {
 	}
 	return all, rows.Err()
 }
+
+// Resumed returns which threads of a project go on with which of an agent's conversations, by cursor.
+func (s *Store) Resumed(ctx context.Context, projectID, agentID string) (map[string]string, error) {
+	rows, err := s.reader.QueryContext(ctx, "SELECT resume, id FROM threads WHERE project = ? AND resume_agent = ? AND resume <> '' ORDER BY updated", projectID, agentID)
+	if err != nil {
+		return nil, fmt.Errorf("store: read: %w", err)
+	}
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var cursor, id string
+		if err := rows.Scan(&cursor, &id); err != nil {
+			return nil, fmt.Errorf("store: read: %w", err)
+		}
+		all[cursor] = id
+	}
+	return all, rows.Err()
+}
+
+// Busy returns the threads that have turns that have not ended.
+func (s *Store) Busy(ctx context.Context) ([]api.Thread, error) {
+	return list[api.Thread](ctx, s.reader, "SELECT data FROM threads WHERE id IN (SELECT thread FROM turns WHERE open) ORDER BY id")
+}

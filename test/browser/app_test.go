@@ -74,7 +74,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	b.see("diff-view")
 	b.seeText("diff-view", "catamaran-demo.md")
 	b.look("diff")
-	b.click("close-diff")
+	b.click("panel-close")
 
 	b.prompt("stream 60")
 	b.see("stop")

@@ -83,9 +83,10 @@ func (t *turn) run(command string) (string, error) {
 	if err := t.update("tool_call_update", object{"toolCallId": id, "status": "in_progress"}); err != nil {
 		return "", err
 	}
-	path, args := shell(command)
 	out := &output{changed: make(chan struct{}, 1)}
-	p, err := proc.Start(proc.Spec{Name: "command", Path: path, Args: args, Dir: t.se.dir, Stderr: out})
+	spec := shell(command)
+	spec.Name, spec.Dir, spec.Stderr = "command", t.se.dir, out
+	p, err := proc.Start(spec)
 	if err != nil {
 		return "It could not be started.", t.failed(id, err.Error())
 	}

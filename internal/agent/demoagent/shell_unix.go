@@ -2,7 +2,11 @@
 
 package demoagent
 
+import "catamaran/internal/proc"
+
 // look is a harmless command for folders without Git.
 const look = "ls -l"
 
-func shell(command string) (string, []string) { return "/bin/sh", []string{"-c", command} }
+func shell(command string) proc.Spec {
+	return proc.Spec{Path: "/bin/sh", Args: []string{"-c", command}}
+}

@@ -17,14 +17,15 @@ for f in "$dir/rootfs$wine"/*; do strip --strip-debug "$f" 2>/dev/null || true; 
 printf 'tester:x:1000:1000:tester:/home/tester:/bin/sh\n' >> "$dir/rootfs/etc/passwd"
 printf 'tester:x:1000:\n' >> "$dir/rootfs/etc/group"
 cp /etc/hosts "$dir/rootfs/etc/hosts" # without it "localhost" does not resolve
-mkdir "$dir/prefix"
-chmod 755 "$dir"
-chown 1000:1000 "$dir/prefix"
+prefix=$(mktemp -d) # where an ordinary user may go, unlike DIR
+chmod 755 "$prefix"
+chown 1000:1000 "$prefix"
 # -w waits for the server, which writes the registry only at its end.
-bash "$here/enter.sh" "$dir/rootfs" "$dir/prefix" sh -c 'wineboot -i; wineserver -w'
+bash "$here/enter.sh" "$dir/rootfs" "$prefix" sh -c 'wineboot -i; wineserver -w'
 # Files that are the same as in the rootfs become links: 770 MB shrink to 16.
-find "$dir/prefix/drive_c/windows" -type f | while IFS= read -r f; do
+find "$prefix/drive_c/windows" -type f | while IFS= read -r f; do
   b=$(basename "$f")
   if cmp -s "$f" "$dir/rootfs$wine/$b"; then ln -sf "$wine/$b" "$f"; fi
 done
-chown -hR 1000:1000 "$dir/prefix"
+chown -hR 1000:1000 "$prefix"
+mv "$prefix" "$dir/prefix"

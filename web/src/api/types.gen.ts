@@ -1350,6 +1350,23 @@ export interface Launch {
   version: string;
 }
 
+/** Activity tells what would be cut off if the backend ended now. */
+export interface Activity {
+  /** Threads have turns that have not ended, queued ones included. */
+  threads: BusyThread[];
+}
+
+/** BusyThread is a thread with a turn that has not ended. */
+export interface BusyThread {
+  id: string;
+  title: string;
+}
+
+/** Quit ends the desktop; with turns that have not ended it is refused (conflict) unless Force is set. */
+export interface Quit {
+  force?: boolean;
+}
+
 /**
  * Settings are what a person chose in the app: values by name, whose meaning is
  * the page's, and key bindings.
@@ -2037,6 +2054,8 @@ export const MethodApprovalAnswer = "approval.answer";
 export const MethodSearch = "search.query";
 export const MethodQuestionAnswer = "question.answer";
 export const MethodAttachmentURL = "attachment.url";
+export const MethodSessionList = "session.list";
+export const MethodSessionOpen = "session.open";
 export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
 export const MethodDiffThread = "diff.thread";
@@ -2090,6 +2109,8 @@ export const MethodWorktreeScript = "worktree.script";
 export const MethodJobCancel = "job.cancel";
 export const TopicGit = "git:";
 export const TopicJob = "job:";
+export const MethodActivity = "activity.get";
+export const MethodQuit = "desktop.quit";
 export const MethodSettingsGet = "settings.get";
 export const MethodSettingsSet = "settings.set";
 export const FrameHello = "hello";

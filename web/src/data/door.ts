@@ -76,6 +76,9 @@ async function readJSON<T>(res: Response, refused: (e: CallError) => void = () =
   throw failure;
 }
 
+/** 10 MiB over a slow tunnel. */
+const uploadMillis = 120_000;
+
 export interface CallOptions {
   /** Same id, same answer: makes a retry of a command safe. */
   commandId?: string;
@@ -106,6 +109,19 @@ export class Caller {
 
   async call<T>(base: string, method: string, params: unknown, o: CallOptions = {}): Promise<T> {
     return readJSON<T>(await this.post(`${base}/api/call/${method}`, params, o), (e) => this.refused(e));
+  }
+
+  /** upload sends a file's bytes; its name travels in a header. */
+  async upload<T>(url: string, file: Blob, name: string, signal?: AbortSignal): Promise<T> {
+    const headers = { "Content-Type": "application/octet-stream", Authorization: `Bearer ${this.token}`, "Catamaran-File-Name": encodeURIComponent(name) };
+    const signals = [AbortSignal.timeout(uploadMillis), ...(signal ? [signal] : [])];
+    let res: Response;
+    try {
+      res = await this.fetcher(url, { method: "POST", headers, body: file, signal: AbortSignal.any(signals) });
+    } catch (e) {
+      throw lost(e);
+    }
+    return readJSON<T>(res, (e) => this.refused(e));
   }
 
   /** download is an answer that is a file; the name is the server's, or else the given one. */

@@ -1,8 +1,8 @@
 // One environment as the page holds it: what the desktop says of it, the
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
-import type { Agent, Agents, Descriptor, Environment, Error as ApiError, Folder, Project, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
+import type { Agent, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
+import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -39,6 +39,8 @@ export class EnvironmentStore {
   descriptor = $state.raw<Descriptor | undefined>(undefined);
   agents = $state.raw<Agent[] | undefined>(undefined);
   agentsError = $state.raw<ApiError | undefined>(undefined);
+  private offers = $state.raw<Record<string, AgentOptions>>({});
+  private offersAsked = new Map<string, Promise<void>>();
   live = $derived(isLive(this.info.state));
   /** Calls can be made now. */
   usable = $derived(this.live && this.synchronized && this.link === "open");
@@ -104,6 +106,8 @@ export class EnvironmentStore {
     this.shell = emptyShell;
     this.cached = this.synchronized = false;
     this.agents = this.agentsAsked = undefined;
+    this.offers = {};
+    this.offersAsked.clear();
     this.descriptor = undefined;
     this.socket?.forgetCursors();
     this.session.onIdentity?.(this);
@@ -141,6 +145,7 @@ export class EnvironmentStore {
       this.socket?.forgetCursors();
       // The list on screen stays until the new backend has answered.
       this.agentsAsked = undefined;
+      this.offersAsked.clear();
     }
     this.identify(d.environmentId);
     this.identity = identity;
@@ -187,10 +192,12 @@ export class EnvironmentStore {
     }, 500);
   }
 
+  private down(): CallError {
+    return new CallError(apiError("environment_not_running", `${this.info.name} is not running.`, "Wait until it is ready, or start it in Settings."));
+  }
+
   call<T>(method: string, params: unknown, o: CallOptions = {}): Promise<T> {
-    if (!this.live) {
-      return Promise.reject(new CallError(apiError("environment_not_running", `${this.info.name} is not running.`, "Wait until it is ready, or start it in Settings.")));
-    }
+    if (!this.live) return Promise.reject(this.down());
     return this.session.caller.call<T>(this.base, method, params, o);
   }
 
@@ -209,6 +216,39 @@ export class EnvironmentStore {
         });
     }
     return this.agentsAsked;
+  }
+
+  /** options is what an agent offers in a project: asked for when first read, undefined until it is known. */
+  options(agentId: string, projectId: string): AgentOptions | undefined {
+    return this.offers[`${agentId} ${projectId}`];
+  }
+
+  /** loadOptions asks once for each agent and project of a backend, and again with refresh. It never rejects: an agent that can't tell offers nothing. */
+  loadOptions(agentId: string, projectId: string, refresh = false): Promise<void> {
+    if (!this.live || !agentId) return Promise.resolve();
+    const key = `${agentId} ${projectId}`;
+    const asked = this.offersAsked.get(key);
+    if (asked && !refresh) return asked;
+    const ask = this.call<AgentOptions>(MethodAgentOptions, { agentId, projectId, refresh }, { timeoutMillis: 60_000 })
+      .then((o) => {
+        this.offers = { ...this.offers, [key]: o };
+      })
+      .catch(() => {
+        this.offersAsked.delete(key);
+      });
+    this.offersAsked.set(key, ask);
+    return ask;
+  }
+
+  /** upload keeps an image that a message may carry. */
+  upload(file: Blob, name: string, signal?: AbortSignal): Promise<Attachment> {
+    if (!this.live) return Promise.reject(this.down());
+    return this.session.caller.upload<Attachment>(`${this.base}/api/upload`, file, name, signal);
+  }
+
+  /** picture is an address of an image that an <img> can read, for ten minutes. */
+  async picture(id: string, threadId?: string): Promise<string> {
+    return this.base + (await this.call<AttachmentURL>(MethodAttachmentURL, { id, threadId })).url;
   }
 
   /** measure asks the backend what it is and what it holds in memory now; only when somebody looks. */
@@ -246,6 +286,17 @@ export class EnvironmentStore {
   }
   seenThread(threadId: string): Promise<Thread> {
     return this.call(MethodThreadSeen, { threadId });
+  }
+  /** search looks for words in titles and messages. */
+  search(r: Search): Promise<SearchHits> {
+    return this.call(MethodSearch, r);
+  }
+  /** sessions lists the conversations that an agent's own program keeps about a project. */
+  sessions(projectId: string, agentId: string): Promise<AgentSessions> {
+    return this.call(MethodSessionList, { projectId, agentId });
+  }
+  openSession(r: SessionOpen): Promise<Thread> {
+    return this.call(MethodSessionOpen, r, { commandId: newCommandId() });
   }
   deleteThread(threadId: string): Promise<void> {
     return this.call(MethodThreadDelete, { threadId }, { commandId: newCommandId() });

@@ -1,16 +1,25 @@
 // An open thread: its topic, reduced, and prompts that were sent but are not
 // in the log yet.
-import type { ApprovalAnswer, Error as ApiError, Item, ItemOutputPart, PermissionMode, Thread, ThreadHistory, ThreadPart, Turn, TurnDiff } from "../api/types.gen";
-import { MethodApprovalAnswer, MethodDiffTurn, MethodItemOutput, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
+import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn, TurnDiff } from "../api/types.gen";
+import { MethodApprovalAnswer, MethodDiffTurn, MethodItemOutput, MethodQuestionAnswer, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
 import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
 import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
 import { type ThreadState, emptyThread, reduceThread } from "./reduce";
 import { askingOf } from "./words";
 
+/** A Message is what a composer hands over. */
+export interface Message {
+  text: string;
+  attachments?: Attachment[];
+  /** Into the running turn instead of behind it. */
+  steer?: boolean;
+}
+
 export interface PendingPrompt {
   commandId: string;
   text: string;
+  attachments: Attachment[];
   turnId?: string;
   /** Turns that were there before: a later one with this text is this prompt. */
   before: ReadonlySet<string>;
@@ -78,11 +87,11 @@ export class ThreadStore {
     if (this.sent.some((p) => p.turnId && this.arrived.has(p.turnId))) this.sent = this.sent.filter((p) => !p.turnId || !this.arrived.has(p.turnId));
   }
 
-  async send(text: string): Promise<void> {
-    const p: PendingPrompt = { commandId: newCommandId(), text, before: new Set(this.state.turns.map((t) => t.id)) };
+  async send({ text, attachments = [], steer }: Message): Promise<void> {
+    const p: PendingPrompt = { commandId: newCommandId(), text, attachments, before: new Set(this.state.turns.map((t) => t.id)) };
     this.sent = [...this.sent, p];
     try {
-      const turn = await this.env.call<Turn>(MethodTurnStart, { threadId: this.id, text }, { commandId: p.commandId });
+      const turn = await this.env.call<Turn>(MethodTurnStart, { threadId: this.id, text, attachmentIds: attachments.map((a) => a.id), steer }, { commandId: p.commandId });
       this.sent = this.sent.map((x) => (x === p ? { ...p, turnId: turn.id } : x));
       this.settle();
     } catch (e) {
@@ -144,6 +153,11 @@ export class ThreadStore {
     return this.env.call(MethodItemOutput, { itemId, offset, limit });
   }
 
+  /** find looks for words in this thread's messages. */
+  find(text: string, signal?: AbortSignal): Promise<SearchHits> {
+    return this.env.call(MethodSearch, { text, threadId: this.id, archived: true, limit: 200 }, { signal });
+  }
+
   /** edit changes the text of a queued turn. */
   edit(turnId: string, text: string): Promise<Item> {
     return this.env.call(MethodTurnEdit, { turnId, text }, { commandId: newCommandId() });
@@ -162,7 +176,12 @@ export class ThreadStore {
     return this.env.call(MethodApprovalAnswer, a, { commandId: newCommandId() });
   }
 
-  update(change: { agentId?: string; permission?: PermissionMode }): Promise<Thread> {
+  /** reply answers a question; without answers it is left open. */
+  reply(itemId: string, answers: QuestionAnswerPart[] | undefined): Promise<Item> {
+    return this.env.call(MethodQuestionAnswer, answers ? { threadId: this.id, itemId, answers } : { threadId: this.id, itemId, cancel: true }, { commandId: newCommandId() });
+  }
+
+  update(change: Omit<ThreadUpdate, "threadId">): Promise<Thread> {
     return this.env.call(MethodThreadUpdate, { threadId: this.id, ...change }, { commandId: newCommandId() });
   }
 

@@ -37,6 +37,15 @@ export const kept = {
       // Kept state is a convenience.
     }
   },
+  /** keys lists what is kept under a prefix, without the prefix. */
+  keys(prefix: string): string[] {
+    try {
+      const whole = `catamaran.${prefix}`;
+      return Object.keys(localStorage).filter((k) => k.startsWith(whole)).map((k) => k.slice(whole.length));
+    } catch {
+      return [];
+    }
+  },
   json<T>(key: string): T | undefined {
     const text = this.get(key);
     if (!text) return undefined;

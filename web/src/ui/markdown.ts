@@ -15,7 +15,7 @@ const marked = new Marked({
       return `<figure class="code"><figcaption><span>${escape(language(lang) || "text")}</span><button type="button" data-copy aria-label="Copy code">Copy</button></figcaption><pre tabindex="0"><code>${escape(text)}\n</code></pre></figure>`;
     },
     checkbox({ checked }) {
-      return checked ? "☑ " : "☐ ";
+      return `<span class="task">${checked ? "☑" : "☐"}</span> `;
     },
     // The page's policy shows no remote pictures; the link says where it is.
     image({ href, text }) {

@@ -3,7 +3,7 @@
 import type { Approval, Item, Turn } from "../../api/types.gen";
 import type { PendingPrompt } from "../../data/thread.svelte";
 import { guess } from "./guess";
-import type { Row } from "./virtual";
+import type { Row } from "../../ui/virtual";
 
 type Content =
   | { kind: "head"; earlier: boolean }
@@ -226,7 +226,7 @@ export class Rows {
       if (way.some(isStep)) {
         const key = `fold ${turn.id}`;
         const open = this.open.has(key);
-        const told = way.filter((i) => i.kind === "notice" && i.level !== "info" && i.level !== undefined);
+        const told = way.filter((i) => i.kind === "user_message" || (i.kind === "notice" && i.level !== "info" && i.level !== undefined));
         add({ kind: "fold", turn, items: way, open }, key);
         if (open) for (const i of way) one(i, true);
         else for (const i of told) one(i, false);

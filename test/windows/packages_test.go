@@ -1,0 +1,98 @@
+//go:build linux && wine
+
+package windows
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"catamaran/test/windows/wine"
+)
+
+// packages have Windows parts, or lean on files, locks, processes and paths as
+// Windows has them. Their unit tests run as Windows programs. Not here: packages
+// whose tests are about sh, bash or Git, which this Windows does not have.
+var packages = []string{
+	"auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "shell", "store", "wsl",
+}
+
+// beyond are tests of packages that meet a limit of Wine.
+var beyond = map[string]map[string]string{
+	"link": {"TestOverSingleBytes": "single-bytes"},
+}
+
+// packageTime bounds the tests of one package.
+const packageTime = 4 * time.Minute
+
+var resultLine = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+)`)
+
+// TestPackages runs the unit tests of the packages with Windows parts, each in a Windows of its own.
+func TestPackages(t *testing.T) {
+	for _, pkg := range packages {
+		t.Run(pkg, func(t *testing.T) {
+			t.Parallel()
+			s := wine.Start(t)
+			dir := filepath.Join(s.Dir, "src")
+			exe := filepath.Join(dir, "unit.exe")
+			build := exec.Command("go", "test", "-c", "-o", exe, "./internal/"+pkg)
+			build.Dir = filepath.Join("..", "..")
+			build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+			if b, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("build: %v\n%s", err, b)
+			}
+			testdata := filepath.Join(build.Dir, "internal", pkg, "testdata")
+			if _, err := os.Stat(testdata); err == nil {
+				s.Give(testdata, filepath.Join(dir, "testdata"))
+			}
+			if err := ownTree(dir); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), packageTime)
+			defer cancel()
+			args := []string{"-test.v", "-test.timeout=3m"}
+			for name, id := range beyond[pkg] {
+				t.Run(name, func(t *testing.T) { limit(t, id) })
+				args = append(args, "-test.skip=^"+name+"$")
+			}
+			cmd := s.CommandIn(ctx, dir, []string{"CI=" + os.Getenv("CI")}, s.Win(exe), args...)
+			out, err := cmd.CombinedOutput()
+			// Each test of the package is one of ours, so that it is counted.
+			ran := 0
+			sc := bufio.NewScanner(bytes.NewReader(out))
+			var before []string
+			for sc.Scan() {
+				line := strings.TrimRight(sc.Text(), "\r")
+				before = append(before, line)
+				m := resultLine.FindStringSubmatch(line)
+				if m == nil {
+					continue
+				}
+				said := strings.Join(before, "\n")
+				before = nil
+				if strings.Contains(m[2], "/") {
+					continue
+				}
+				ran++
+				t.Run(m[2], func(t *testing.T) {
+					switch m[1] {
+					case "FAIL":
+						t.Fatal(said)
+					case "SKIP":
+						t.Skip(said)
+					}
+				})
+			}
+			if ran == 0 || err != nil && !t.Failed() {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
