@@ -3,7 +3,6 @@
 // command; commands go over HTTP with a command id.
 import type { ClientFrame, Error as ApiError, ServerFrame } from "../api/types.gen";
 import { isUnauthorized } from "./errors";
-import { decodeFrame, encodeFrame } from "./frame";
 
 export type LinkState = "off" | "connecting" | "open" | "waiting";
 
@@ -20,14 +19,14 @@ export interface Topic {
   tail?: number;
   /** A new subscription begins, at a (re)connect and after a resync; what is sent by an older one goes nowhere. */
   attached?(post: Post): void;
-  /** A binary message; "again" as for frame. */
-  bytes?(kind: number, seq: number, data: Uint8Array): void | "again";
+  /** A binary message (frame.ts) of this subscription; "again" as for frame. */
+  bytes?(message: ArrayBuffer): void | "again";
 }
 
-/** Post sends in the name of one subscription; it does nothing once that is over. */
+/** Post sends what bears the id of one subscription; it does nothing once that is over. */
 export interface Post {
-  bytes(kind: number, seq: number, data?: Uint8Array): void;
-  frame(f: Omit<ClientFrame, "id">): void;
+  id: string;
+  send(data: ClientFrame | Uint8Array<ArrayBuffer>): void;
 }
 
 export interface SocketHost {
@@ -250,9 +249,10 @@ export class Socket {
 
   private receiveBytes(message: ArrayBuffer): void {
     this.beat();
-    const f = decodeFrame(message);
-    const s = f && this.subs.get(f.id);
-    if (s?.active && s.topic.bytes?.(f!.kind, f!.seq, f!.data) === "again") this.again(s);
+    // Length and characters of the id, see docs/protocol.md.
+    const b = new Uint8Array(message);
+    const s = this.subs.get(String.fromCharCode(...b.subarray(2, 2 + (b[1] ?? 0))));
+    if (s?.active && s.topic.bytes?.(message) === "again") this.again(s);
   }
 
   private sendSubscribe(s: Subscription): void {
@@ -268,10 +268,11 @@ export class Socket {
   private post(s: Subscription): Post {
     const { ws } = this;
     const { id } = s;
-    const live = () => this.ws === ws && this.subs.get(id) === s && s.active;
     return {
-      bytes: (kind, seq, data) => void (live() && ws!.send(encodeFrame(kind, id, seq, data))),
-      frame: (f) => void (live() && this.send({ ...f, id } as ClientFrame)),
+      id,
+      send: (data) => {
+        if (this.ws === ws && s.id === id && s.active && this.subs.has(id)) ws!.send(data instanceof Uint8Array ? data : JSON.stringify(data));
+      },
     };
   }
 

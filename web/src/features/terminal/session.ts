@@ -4,6 +4,7 @@
 import type { Error as ApiError, ServerFrame, TerminalView } from "../../api/types.gen";
 import { TerminalAck, TerminalInput, TerminalOutput, TerminalTaken, TerminalTyped, TerminalWindow, TopicTerminal } from "../../api/types.gen";
 import type { Post, Topic } from "../../data/socket";
+import { decodeFrame, encodeFrame } from "./frame";
 
 /** What draws; xterm.js is one. */
 export interface Emulator {
@@ -78,7 +79,10 @@ export class TerminalSession implements Topic {
     }
   }
 
-  bytes(kind: number, seq: number, data: Uint8Array): void | "again" {
+  bytes(message: ArrayBuffer): void | "again" {
+    const f = decodeFrame(message);
+    if (!f) return;
+    const { kind, seq, data } = f;
     if (kind === TerminalTaken) {
       this.taken = seq;
       this.flush();
@@ -96,7 +100,7 @@ export class TerminalSession implements Topic {
       // Now and then in a flood, at once at its end.
       if (end <= this.acked || (this.pending > 0 && end - this.acked < ackEvery)) return;
       this.acked = end;
-      this.post?.bytes(TerminalAck, end);
+      this.say(TerminalAck, end);
     });
   }
 
@@ -126,13 +130,17 @@ export class TerminalSession implements Topic {
   }
 
   private tellSize(): void {
-    if (this.size) this.post?.frame({ type: "resize", ...this.size });
+    if (this.size && this.post) this.post.send({ type: "resize", id: this.post.id, ...this.size });
+  }
+
+  private say(kind: number, seq: number, data?: Uint8Array): void {
+    if (this.post) this.post.send(encodeFrame(kind, this.post.id, seq, data));
   }
 
   private flush(): void {
     for (let next = this.queue[0]; next && this.sent + next.length - this.taken <= TerminalInput; next = this.queue[0]) {
       this.queue.shift();
-      this.post?.bytes(TerminalTyped, this.sent, next);
+      this.say(TerminalTyped, this.sent, next);
       this.sent += next.length;
     }
   }

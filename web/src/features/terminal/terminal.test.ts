@@ -3,6 +3,7 @@ import type { ServerFrame, Terminal } from "../../api/types.gen";
 import { TerminalAck, TerminalInput, TerminalOutput, TerminalTaken, TerminalTyped } from "../../api/types.gen";
 import type { Post } from "../../data/socket";
 import { arrange, beside } from "./arrange";
+import { decodeFrame, encodeFrame } from "./frame";
 import { useOf } from "./keys";
 import { TerminalSession } from "./session";
 
@@ -27,11 +28,17 @@ function make() {
     onfailed: () => {},
   });
   const post: Post = {
-    bytes: (kind, seq, data) => void sent.push({ kind, seq, data: new TextDecoder().decode(data) }),
-    frame: (f) => void frames.push(f),
+    id: "s1",
+    send: (data) => {
+      if (!(data instanceof Uint8Array)) return void frames.push(data);
+      const f = decodeFrame(data.buffer)!;
+      expect(f.id).toBe("s1");
+      sent.push({ kind: f.kind, seq: f.seq, data: new TextDecoder().decode(f.data) });
+    },
   };
+  const bytes = (kind: number, seq: number, data: Uint8Array) => s.bytes(encodeFrame(kind, "s1", seq, data).buffer);
   const head = { terminal: {} as Terminal, preamble: "<modes>" };
-  return { s, post, written, due, sent, frames, live, snapshot: (seq: number): ServerFrame => ({ type: "snapshot", seq, terminal: head }) };
+  return { s, bytes, post, written, due, sent, frames, live, snapshot: (seq: number): ServerFrame => ({ type: "snapshot", seq, terminal: head }) };
 }
 
 describe("a terminal's session", () => {
@@ -40,11 +47,11 @@ describe("a terminal's session", () => {
     t.s.attached(t.post);
     expect(t.s.cursor()).toBeUndefined();
     t.s.frame(t.snapshot(100));
-    expect(t.s.bytes(TerminalOutput, 100, text("abc"))).toBeUndefined();
+    expect(t.bytes(TerminalOutput, 100, text("abc"))).toBeUndefined();
     expect(t.s.cursor()).toBe(103);
     t.s.attached(t.post);
     t.s.frame({ type: "event", terminal: { terminal: {} as Terminal } });
-    t.s.bytes(TerminalOutput, 103, text("d"));
+    t.bytes(TerminalOutput, 103, text("d"));
     expect(t.written).toEqual(["\x1bc<modes>", "abc", "d"]);
     expect(t.live).toEqual([true, false, true]);
   });
@@ -53,7 +60,7 @@ describe("a terminal's session", () => {
     const t = make();
     t.s.attached(t.post);
     t.s.frame(t.snapshot(0));
-    expect(t.s.bytes(TerminalOutput, 1, text("x"))).toBe("again");
+    expect(t.bytes(TerminalOutput, 1, text("x"))).toBe("again");
     expect(t.written).toHaveLength(1);
   });
 
@@ -62,7 +69,7 @@ describe("a terminal's session", () => {
     t.s.attached(t.post);
     t.s.frame(t.snapshot(0));
     const block = new Uint8Array(20_000);
-    for (let i = 0; i < 10; i++) t.s.bytes(TerminalOutput, i * 20_000, block);
+    for (let i = 0; i < 10; i++) t.bytes(TerminalOutput, i * 20_000, block);
     expect(t.sent).toEqual([]);
     for (const done of t.due) done();
     expect(t.sent).toEqual([80_000, 160_000, 200_000].map((seq) => ({ kind: TerminalAck, seq, data: "" })));
@@ -72,11 +79,11 @@ describe("a terminal's session", () => {
     const t = make();
     t.s.attached(t.post);
     t.s.frame(t.snapshot(0));
-    t.s.bytes(TerminalOutput, 0, text("old"));
+    t.bytes(TerminalOutput, 0, text("old"));
     t.s.frame(t.snapshot(5000));
     t.due[0]!();
     expect(t.sent).toEqual([]);
-    t.s.bytes(TerminalOutput, 5000, text("new"));
+    t.bytes(TerminalOutput, 5000, text("new"));
     t.due[1]!();
     expect(t.sent).toEqual([{ kind: TerminalAck, seq: 5003, data: "" }]);
   });
@@ -91,7 +98,7 @@ describe("a terminal's session", () => {
     const sum = () => t.sent.reduce((n, x) => n + x.data.length, 0);
     expect(sum()).toBeLessThanOrEqual(TerminalInput);
     expect(sum()).toBeGreaterThan(TerminalInput - 20_000);
-    t.s.bytes(TerminalTaken, 65_536, new Uint8Array());
+    t.bytes(TerminalTaken, 65_536, new Uint8Array());
     expect(sum()).toBe(paste.length);
     let next = 0;
     for (const x of t.sent) {
@@ -123,7 +130,7 @@ describe("a terminal's session", () => {
     t.s.resize(80, 24, false);
     t.s.resize(80, 24, true);
     t.s.resize(80, 24, true);
-    expect(t.frames).toEqual([false, true, true].map((focused) => ({ type: "resize", cols: 80, rows: 24, focused })));
+    expect(t.frames).toEqual([false, true, true].map((focused) => ({ type: "resize", id: "s1", cols: 80, rows: 24, focused })));
   });
 });
 
