@@ -30,8 +30,10 @@ import (
 const endWait = 10 * time.Second
 
 type runCommand struct {
-	NoWindow   bool `help:"Open nothing; print one line of JSON with the address once the page can be loaded."`
-	OwnerStdin bool `help:"End when standard input ends."`
+	NoWindow   bool   `help:"Open nothing; print one line of JSON with the address once the page can be loaded."`
+	OwnerStdin bool   `help:"End when standard input ends."`
+	Background bool   `help:"Open no window until a further start asks for one."`
+	Open       string `placeholder:"PATH" help:"Add this folder as a project, and show it."`
 }
 
 // Run is the desktop, or the hand-over to the one that runs.
@@ -67,6 +69,17 @@ func (c *runCommand) handOver(t *terminal) error {
 		method = api.MethodLaunch
 	}
 	var l api.Launch
+	if c.Open != "" {
+		err := openWhenReady(t.ctx, c.Open, func(ctx context.Context, path string) error {
+			return shell.NewClient(t.desktop).Call(ctx, api.MethodOpenPath, api.OpenPath{Path: path}, nil)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if c.Background {
+		return nil
+	}
 	if err := shell.NewClient(t.desktop).Call(t.ctx, method, api.Empty{}, &l); err != nil {
 		return err
 	}
@@ -100,6 +113,7 @@ type desktop struct {
 
 type runner interface {
 	Run(ctx context.Context) error
+	RescanDistros(ctx context.Context) (api.WSL, error)
 }
 
 func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
@@ -196,6 +210,23 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 		<-ctx.Done()
 		return d.windows.Close()
 	})
+	over := make(chan struct{})
+	defer close(over)
+	// Not in the group: a log-off waits in it for the end of the group.
+	go func() {
+		err := shell.WatchSystem(ctx, func(e shell.SystemEvent) { d.system(ctx, e, cancel, over) })
+		if err != nil {
+			d.logs.log.Warn("the system's events cannot be seen", "error", err)
+		}
+	}()
+	if d.command.Open != "" {
+		g.Go(func() error {
+			if err := openWhenReady(ctx, d.command.Open, d.gateway.OpenPath); err != nil && ctx.Err() == nil {
+				d.logs.log.Warn("the folder could not be opened", "error", err)
+			}
+			return nil
+		})
+	}
 	if d.command.OwnerStdin {
 		// Not in the group: a read of a terminal cannot be called back.
 		go func() {
@@ -215,10 +246,37 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 	return g.Wait()
 }
 
+// logoffWait bounds how long a log-off is held up; Windows itself waits 5 s.
+const logoffWait = 4 * time.Second
+
+// system answers what the system says.
+func (d *desktop) system(ctx context.Context, e shell.SystemEvent, end func(), ended <-chan struct{}) {
+	d.logs.log.Info("the system says", "event", e)
+	switch e {
+	case shell.SystemEnding:
+		end()
+		select {
+		case <-ended:
+		case <-time.After(logoffWait):
+		}
+	case shell.SystemResumed:
+		// Distros may have been stopped, and WSL updated, in the meantime. Links notice
+		// by themselves: a heartbeat that comes late counts as one (W4.5).
+		go func() {
+			if _, err := d.pool.RescanDistros(ctx); err != nil {
+				d.logs.log.Info("distros could not be listed after sleep", "error", err)
+			}
+		}()
+	}
+}
+
 // announce tells where the page is: to a script, by a window, or to a person.
 func (d *desktop) announce(ctx context.Context, t *terminal) error {
 	if d.command.NoWindow {
 		return printLaunch(t.out, api.Launch{URL: d.gateway.LaunchURL(), PID: os.Getpid(), Version: build.Version})
+	}
+	if d.command.Background {
+		return nil
 	}
 	err := d.windows.Open(ctx)
 	if err == nil || ctx.Err() != nil {

@@ -33,13 +33,15 @@ const (
 )
 
 type commands struct {
-	Run     runCommand     `cmd:"" default:"withargs" hidden:"" help:"Run the desktop."`
-	Env     envCommand     `cmd:"" help:"List, start, stop and choose the environments of the running desktop."`
-	Open    openCommand    `cmd:"" help:"Add a folder as a project and show it."`
-	Doctor  doctorCommand  `cmd:"" help:"Check what Catamaran needs, and say how to repair it."`
-	Logs    logsCommand    `cmd:"" help:"Print where the logs are, or their last lines."`
-	Quit    quitCommand    `cmd:"" help:"End the running desktop and its backends."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run       runCommand       `cmd:"" default:"withargs" hidden:"" help:"Run the desktop."`
+	Env       envCommand       `cmd:"" help:"List, start, stop and choose the environments of the running desktop."`
+	Open      openCommand      `cmd:"" help:"Add a folder as a project and show it."`
+	Doctor    doctorCommand    `cmd:"" help:"Check what Catamaran needs, and say how to repair it."`
+	Logs      logsCommand      `cmd:"" help:"Print where the logs are, or their last lines."`
+	Integrate integrateCommand `cmd:"" help:"Say, and change, how this user's system knows the app: links, menu, start at login."`
+	Link      linkCommand      `cmd:"" help:"Open what a catamaran: link asks for; the system calls it."`
+	Quit      quitCommand      `cmd:"" help:"End the running desktop and its backends."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // terminal is what every command gets.

@@ -45,6 +45,12 @@ func (g *Gateway) openPath(ctx context.Context, r api.OpenPath) (api.OpenedPath,
 	return opened, nil
 }
 
+// OpenPath is what the terminal's open does, for the desktop's own start.
+func (g *Gateway) OpenPath(ctx context.Context, path string) error {
+	_, err := g.openPath(ctx, api.OpenPath{Path: path})
+	return err
+}
+
 // owner decides whose path it is: \\wsl.localhost\<distro>\... belongs to that
 // distro's environment, everything else to this computer, where it has one. A path that nobody
 // can take is refused, never guessed at (W2.3).

@@ -185,7 +185,7 @@ func old(t testing.TB, dir string, n int) {
 func TestOldMessagesAreIndexedAfterTheStart(t *testing.T) {
 	t.Parallel()
 	const n = 1500
-	dir := filepath.Join(t.TempDir(), "[data]*")
+	dir := filepath.Join(t.TempDir(), globFolder)
 	old(t, dir, n)
 	migrated := false
 	s := open(t, Options{Dir: dir, Migrating: func() { migrated = true }})

@@ -34,7 +34,7 @@ type Page struct {
 }
 
 // Usage lists the words of Do.
-const Usage = `usage: page signin | ready ENV | restarted ENV | state ENV STATE | projects ENV | add ENV PATH | thread ENV [AGENT] | threads ENV |
+const Usage = `usage: page signin | ready ENV | restarted ENV | state ENV STATE | projects ENV | project ENV NAME | add ENV PATH | thread ENV [AGENT] | threads ENV |
 	prompt ENV TEXT | until ENV STATE | output ENV TEXT | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | environments`
 
 // patience bounds a mode change that goes on beside the story.
@@ -103,6 +103,16 @@ func (p *Page) Do(ctx context.Context, out io.Writer, verb string, a []string, a
 		}
 		p.threads[env] = th.ID
 		return nil
+	case "project": // waits for the project of that name
+		return p.follow(ctx, env, api.TopicShell, func(f api.ServerFrame) (bool, error) {
+			var all []api.Project
+			if f.Shell != nil {
+				all = f.Shell.Projects
+			} else if f.Event != nil && f.Event.Project != nil {
+				all = []api.Project{*f.Event.Project}
+			}
+			return slices.ContainsFunc(all, func(p api.Project) bool { return p.Name == a[1] }), nil
+		})
 	case "projects", "threads":
 		return p.follow(ctx, env, api.TopicShell, func(f api.ServerFrame) (bool, error) {
 			if f.Shell == nil {

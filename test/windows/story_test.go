@@ -52,6 +52,8 @@ func TestStories(t *testing.T) {
 			"distro-fault": command((*story).distroFault),
 			"registry":     command((*story).registry),
 			"starts":       command((*story).starts),
+			"tell":         command((*story).tell),
+			"wine":         command((*story).wineCommand),
 		},
 	})
 }
@@ -68,8 +70,8 @@ type key struct{}
 // with the suffix -test has the simulator.
 var programs string
 
-// simulator is the Linux build of the simulator.
-var simulator string
+// simulator is the Linux build of the simulator, teller the program that speaks as the system.
+var simulator, teller string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -97,6 +99,14 @@ func TestMain(m *testing.M) {
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if b, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the simulator: %v\n%s", err, b)
+			return 1
+		}
+		teller = filepath.Join(dir, "tell.exe")
+		cmd = exec.Command("go", "build", "-trimpath", "-o", teller, "./test/windows/testdata/tell")
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=windows", "GOARCH=amd64")
+		if b, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build tell: %v\n%s", err, b)
 			return 1
 		}
 		return m.Run()
@@ -146,7 +156,8 @@ func setUp(t testing.TB, env *testscript.Env) error {
 			s.wine.Kill9("catamaran.exe")
 			<-s.ended
 			if t.Failed() {
-				t.Logf("the desktop's stderr:\n%s", s.errOut.Bytes())
+				log, _ := os.ReadFile(filepath.Join(local, "Catamaran", "desktop", "logs", "desktop.log"))
+				t.Logf("the desktop's stderr:\n%s\nthe end of its log:\n%s", s.errOut.Bytes(), log[max(0, len(log)-8000):])
 			}
 		}
 	})
@@ -282,12 +293,34 @@ func (s *story) win(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// desktop start [flags] | stop
+// tell CLASS MESSAGE WPARAM sends a message to a window, as the system would.
+func (s *story) tell(ts *testscript.TestScript, neg bool, args []string) {
+	exe := s.wine.C("tell.exe")
+	if _, err := os.Stat(exe); err != nil {
+		s.wine.Give(teller, exe)
+	}
+	s.wineCommand(ts, neg, append([]string{`C:\tell.exe`}, args...))
+}
+
+// wineCommand PROGRAM ARGS... runs another program of this Windows.
+func (s *story) wineCommand(ts *testscript.TestScript, neg bool, args []string) {
+	out, errOut, code := s.wine.Run(nil, args[0], args[1:]...)
+	fmt.Fprint(ts.Stdout(), strings.ReplaceAll(out, "\r\n", "\n"))
+	fmt.Fprint(ts.Stderr(), strings.ReplaceAll(errOut, "\r\n", "\n"))
+	if (code != 0) != neg {
+		ts.Fatalf("%q: exit %d\n%s%s", args, code, out, errOut)
+	}
+}
+
+// desktop start [flags] | stop | ended
 func (s *story) desktop(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case neg || len(args) == 0:
 	case args[0] == "start":
 		ts.Check(s.start(ts, args[1:]))
+		return
+	case args[0] == "ended":
+		s.awaitEnd(ts)
 		return
 	case args[0] == "stop":
 		began := time.Now()
@@ -296,7 +329,7 @@ func (s *story) desktop(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Logf("ended after %v", time.Since(began).Round(time.Millisecond))
 		return
 	}
-	ts.Fatalf("usage: desktop start [flags] | stop")
+	ts.Fatalf("usage: desktop start [flags] | stop | ended")
 }
 
 func (s *story) start(ts *testscript.TestScript, flags []string) error {

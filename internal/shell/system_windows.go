@@ -1,0 +1,129 @@
+package shell
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+var (
+	user32           = windows.NewLazySystemDLL("user32.dll")
+	registerClassEx  = user32.NewProc("RegisterClassExW")
+	unregisterClass  = user32.NewProc("UnregisterClassW")
+	createWindowEx   = user32.NewProc("CreateWindowExW")
+	destroyWindow    = user32.NewProc("DestroyWindow")
+	defWindowProc    = user32.NewProc("DefWindowProcW")
+	getMessage       = user32.NewProc("GetMessageW")
+	translateMessage = user32.NewProc("TranslateMessage")
+	dispatchMessage  = user32.NewProc("DispatchMessageW")
+	postMessage      = user32.NewProc("PostMessageW")
+	postQuitMessage  = user32.NewProc("PostQuitMessage")
+)
+
+// Messages and their parameters (WinUser.h).
+const (
+	wmDestroy         = 0x0002
+	wmClose           = 0x0010
+	wmQueryEndSession = 0x0011
+	wmEndSession      = 0x0016
+	wmPowerBroadcast  = 0x0218
+	wmApp             = 0x8000
+	powerSuspend      = 4    // PBT_APMSUSPEND
+	powerResumed      = 0x12 // PBT_APMRESUMEAUTOMATIC
+)
+
+// systemClass names the window, so that installers and tests find it.
+const systemClass = "CatamaranSystem"
+
+// wndClassEx is WNDCLASSEXW, message is MSG (WinUser.h).
+type wndClassEx struct {
+	size, style                        uint32
+	wndProc                            uintptr
+	classExtra, windowExtra            int32
+	instance, icon, cursor, background windows.Handle
+	menuName, className                *uint16
+	iconSmall                          windows.Handle
+}
+
+type message struct {
+	window         windows.Handle
+	message        uint32
+	wParam, lParam uintptr
+	time           uint32
+	x, y           int32
+	private        uint32
+}
+
+// WatchSystem tells on of the system's events until ctx ends. It needs a window
+// for that, which nobody sees: the system asks windows, not programs, and only
+// top-level ones. on is called on the window's thread; while it runs for
+// SystemEnding, the log-off waits.
+func WatchSystem(ctx context.Context, on func(SystemEvent)) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	proc := windows.NewCallback(func(window windows.Handle, msg uint32, wParam, lParam uintptr) uintptr {
+		switch msg {
+		case wmQueryEndSession:
+			return 1 // nothing here stands in the way
+		case wmEndSession:
+			if wParam != 0 {
+				on(SystemEnding)
+			}
+			return 0
+		case wmClose:
+			on(SystemEnding)
+			return 0
+		case wmPowerBroadcast:
+			switch wParam {
+			case powerSuspend:
+				on(SystemSuspends)
+			case powerResumed:
+				on(SystemResumed)
+			}
+			return 1
+		case wmApp:
+			destroyWindow.Call(uintptr(window))
+			return 0
+		case wmDestroy:
+			postQuitMessage.Call(0)
+			return 0
+		}
+		r, _, _ := defWindowProc.Call(uintptr(window), uintptr(msg), wParam, lParam)
+		return r
+	})
+	name, err := windows.UTF16PtrFromString(systemClass)
+	if err != nil {
+		return err
+	}
+	class := wndClassEx{wndProc: proc, className: name}
+	class.size = uint32(unsafe.Sizeof(class))
+	if r, _, err := registerClassEx.Call(uintptr(unsafe.Pointer(&class))); r == 0 {
+		return fmt.Errorf("register the system's window: %w", err)
+	}
+	defer unregisterClass.Call(uintptr(unsafe.Pointer(name)), 0)
+	title, err := windows.UTF16PtrFromString("Catamaran")
+	if err != nil {
+		return err
+	}
+	window, _, err := createWindowEx.Call(0, uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(title)), 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	if window == 0 {
+		return fmt.Errorf("make the system's window: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { postMessage.Call(window, wmApp, 0, 0) })
+	defer stop()
+	var m message
+	for {
+		r, _, err := getMessage.Call(uintptr(unsafe.Pointer(&m)), 0, 0, 0)
+		switch int32(r) {
+		case 0:
+			return nil
+		case -1:
+			return fmt.Errorf("wait for the system's messages: %w", err)
+		}
+		translateMessage.Call(uintptr(unsafe.Pointer(&m)))
+		dispatchMessage.Call(uintptr(unsafe.Pointer(&m)))
+	}
+}
