@@ -25,6 +25,10 @@ var benchmarks = []benchmark{
 	{"modes", benchModes},
 	{"page", benchPage},
 	{"terminal", benchTerminals},
+	{"stream", benchStream},
+	{"history", benchHistory},
+	{"growth", benchGrowth},
+	{"restart", benchRestart},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
