@@ -135,19 +135,25 @@ func startOpenCode(ctx context.Context, s *setup, program string) (*server, erro
 func pss(pid int) float64 {
 	total := 0.0
 	for _, p := range tree(pid) {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p))
-		if err != nil {
-			continue
-		}
-		for l := range bytes.Lines(b) {
-			f := bytes.Fields(l)
-			if len(f) >= 2 && string(f[0]) == "Pss:" {
-				n, _ := strconv.ParseFloat(string(f[1]), 64)
-				total += n / 1024
-			}
-		}
+		total += pssOf(p)
 	}
 	return total
+}
+
+// pssOf is one process's.
+func pssOf(pid int) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	for l := range bytes.Lines(b) {
+		f := bytes.Fields(l)
+		if len(f) >= 2 && string(f[0]) == "Pss:" {
+			n, _ := strconv.ParseFloat(string(f[1]), 64)
+			return n / 1024
+		}
+	}
+	return 0
 }
 
 func tree(pid int) []int {

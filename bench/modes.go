@@ -25,6 +25,7 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"terminal", benchTerminals},
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
