@@ -90,7 +90,9 @@ func TestReconnectStorm(t *testing.T) {
 		}
 		for i, c := range clients {
 			all.Go(func() {
-				seq, err := until(c, func(f api.ServerFrame) bool { return f.Event != nil && f.Event.Thread != nil && f.Event.Thread.Title == title })
+				seq, err := until(c, func(f api.ServerFrame) bool {
+					return f.Event != nil && f.Event.Thread != nil && f.Event.Thread.Title == title
+				})
 				if err != nil {
 					t.Errorf("socket %d does not hear of the title: %v", i, err)
 				}
