@@ -22,7 +22,7 @@ mkdirSync(out, { recursive: true });
 const profile = mkdtempSync(join(tmpdir(), "catamaran-shots-"));
 
 function shoot(file, url, width, height) {
-  const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--hide-scrollbars", `--user-data-dir=${profile}`, `--window-size=${width},${height}`, "--virtual-time-budget=9000", `--screenshot=${file}`, url];
+  const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--hide-scrollbars", `--user-data-dir=${profile}`, `--window-size=${width},${height}`, "--virtual-time-budget=3000", `--screenshot=${file}`, url];
   return new Promise((resolve, reject) => {
     const p = spawn(process.env.CHROMIUM ?? "chromium", args, { stdio: "ignore" });
     const deadline = setTimeout(() => p.kill("SIGKILL"), 60_000);
