@@ -24,6 +24,7 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"timeline", benchTimeline},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
