@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window windows test-windows clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window windows test-windows real-kit clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,15 @@ test-windows: ## the Windows programs under Wine; installs Wine (root, Debian) i
 	$(MAKE) windows WINDOWS_ARCH=amd64
 	$(GO) run ./tools/wine install
 	$(GO) run ./tools/check -only go -tags wine -packages ./test/windows/...
+
+real-kit: windows ## a folder to run on a real Windows with WSL, without Go: out/real-kit
+	rm -rf out/real-kit && mkdir -p out/real-kit
+	for arch in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) test -c -trimpath -tags realwsl -o out/real-kit/real-$$arch.exe ./test/real && \
+	  GOOS=linux GOARCH=$$arch $(GOBUILD) -o out/real-kit/peer-linux-$$arch ./test/real/peer && \
+	  cp -r bin/windows-$$arch out/real-kit/catamaran-$$arch || exit 1; \
+	done
+	cp test/real/Run-Real.ps1 docs/windows-checklist.md out/real-kit/
 
 clean: ## remove what was built
 	rm -rf bin out web/node_modules bench/out

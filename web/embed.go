@@ -9,13 +9,16 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"io/fs"
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,8 +47,8 @@ func Handler() http.Handler { return sharedHandler() }
 // Compressing is done once for all handlers.
 var sharedHandler = sync.OnceValue(func() http.Handler { return newHandler(FS()) })
 
-// policy: styles may be inline because components set custom properties on elements; scripts may not.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
+// policy: of inline scripts only those that index.html itself holds, by their hash; styles may be inline because components set custom properties on elements; scripts may not.
+const policy = "default-src 'none'; script-src 'self'%s; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
 	"font-src 'self' data:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const notBuilt = "The page was not built: run `make web`, then build the program again.\n"
@@ -57,7 +60,20 @@ type asset struct {
 }
 
 type handler struct {
-	files map[string]*asset
+	files  map[string]*asset
+	policy string
+}
+
+var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+
+// policyOf is the policy of a page: the hashes of its own inline scripts are in it.
+func policyOf(page []byte) string {
+	var hashes strings.Builder
+	for _, m := range inlineScript.FindAllSubmatch(page, -1) {
+		sum := sha256.Sum256(m[1])
+		hashes.WriteString(" 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'")
+	}
+	return fmt.Sprintf(policy, hashes.String())
 }
 
 func newHandler(from fs.FS) *handler {
@@ -90,6 +106,9 @@ func newHandler(from fs.FS) *handler {
 		h.files[name] = a
 		return nil
 	})
+	if page := h.files["index.html"]; page != nil {
+		h.policy = policyOf(page.plain)
+	}
 	return h
 }
 
@@ -125,7 +144,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, a *asset) {
 	head.Set("Cross-Origin-Opener-Policy", "same-origin")
 	head.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if a.name == "index.html" {
-		head.Set("Content-Security-Policy", policy)
+		head.Set("Content-Security-Policy", h.policy)
 	}
 	if strings.HasPrefix(a.name, "assets/") {
 		head.Set("Cache-Control", "public, max-age=31536000, immutable")

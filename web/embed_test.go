@@ -132,3 +132,17 @@ func TestNotBuiltSaysWhatToDo(t *testing.T) {
 		t.Errorf("%d %q", res.StatusCode, b)
 	}
 }
+
+func TestPolicyNamesThePagesOwnInlineScripts(t *testing.T) {
+	t.Parallel()
+	h := newHandler(fstest.MapFS{"index.html": {Data: []byte("<script>alert(1)</script><script src=\"/a.js\"></script><script>two()</script>")}})
+	policy := get(h, "GET", "/", "").Header.Get("Content-Security-Policy")
+	// printf 'alert(1)' | openssl dgst -sha256 -binary | base64, and the same of two().
+	want := "script-src 'self' 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=' 'sha256-iMrPAWirDC2X0OhZzLsM2MRIWSmepJGI4r7D8ZlwBOw=';"
+	if !strings.Contains(policy, want) {
+		t.Errorf("policy %q", policy)
+	}
+	if policy := get(newHandler(fstest.MapFS{"index.html": {Data: []byte("none")}}), "GET", "/", "").Header.Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self';") {
+		t.Errorf("policy without scripts %q", policy)
+	}
+}

@@ -3,8 +3,6 @@
 package windows
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -64,35 +62,39 @@ func TestPackages(t *testing.T) {
 			}
 			cmd := s.CommandIn(ctx, dir, []string{"CI=" + os.Getenv("CI")}, s.Win(exe), args...)
 			out, err := cmd.CombinedOutput()
-			// Each test of the package is one of ours, so that it is counted.
-			ran := 0
-			sc := bufio.NewScanner(bytes.NewReader(out))
-			var before []string
-			for sc.Scan() {
-				line := strings.TrimRight(sc.Text(), "\r")
-				before = append(before, line)
-				m := resultLine.FindStringSubmatch(line)
-				if m == nil {
-					continue
-				}
-				said := strings.Join(before, "\n")
-				before = nil
-				if strings.Contains(m[2], "/") {
-					continue
-				}
-				ran++
-				t.Run(m[2], func(t *testing.T) {
-					switch m[1] {
-					case "FAIL":
-						t.Fatal(said)
-					case "SKIP":
-						t.Skip(said)
-					}
-				})
-			}
-			if ran == 0 || err != nil && !t.Failed() {
-				t.Errorf("%v\n%s", err, out)
+			results(t, string(out), err)
+		})
+	}
+}
+
+// results makes each test that a test program ran one of ours, so that it is counted.
+func results(t *testing.T, out string, err error) {
+	t.Helper()
+	ran := 0
+	var before []string
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\r\n")
+		before = append(before, line)
+		m := resultLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		said := strings.Join(before, "\n")
+		before = nil
+		if strings.Contains(m[2], "/") {
+			continue
+		}
+		ran++
+		t.Run(m[2], func(t *testing.T) {
+			switch m[1] {
+			case "FAIL":
+				t.Fatal(said)
+			case "SKIP":
+				t.Skip(said)
 			}
 		})
+	}
+	if ran == 0 || err != nil && !t.Failed() {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -10,7 +10,7 @@ import { layout } from "./layout.svelte";
 import { allPanels, offered } from "./panels";
 import { view } from "./view.svelte";
 
-const sectionNames: Record<SettingsSection, string> = { environments: "Environments", appearance: "Appearance", diagnostics: "Diagnostics", about: "About" };
+const sectionNames: Record<SettingsSection, string> = { general: "General", appearance: "Appearance", environments: "Environments", agents: "Agents", keys: "Key bindings", git: "Git", terminal: "Terminal", archive: "Archive", diagnostics: "Diagnostics", about: "About" };
 
 /** step goes to the next thread as the sidebar lists them, from the open one. */
 function step(by: number): void {
@@ -54,6 +54,7 @@ export function appCommands(): Command[] {
     { id: "go.previousThread", title: "Previous thread", group: "Go", icon: "up", key: "alt+up", run: () => step(-1) },
     { id: "go.back", title: "Back", group: "Go", icon: "back", key: isMac ? "mod+[" : "alt+left", run: () => history.back() },
     { id: "go.settings", title: "Open settings", group: "Go", icon: "gear", key: "mod+,", run: () => app.go({ page: "settings", section: settingsSections[0] }) },
+    { id: "go.keys", title: "Show all keys", group: "Go", icon: "keyboard", key: "mod+/", run: () => app.go({ page: "settings", section: "keys" }) },
     ...settingsSections.map((s): Command => ({ id: `settings.${s}`, title: `Settings: ${sectionNames[s]}`, group: "Settings", icon: "gear", run: () => app.go({ page: "settings", section: s }) })),
 
     { id: "thread.new", title: "New thread", group: "Thread", icon: "pen", key: "alt+n", words: "chat start", run: newThread },

@@ -171,7 +171,10 @@ export class Commands {
     if (!s) return false;
     const first = this.pending;
     this.clear();
-    const read = this.reader(focusContext());
+    const focus = focusContext();
+    // What lies over the page has the keys.
+    if (focus.dialogOpen) return false;
+    const read = this.reader(focus);
     // A bare letter never takes a key from somebody who writes.
     const writes = !!read("inputFocus") && !s.ctrl && !s.meta && !s.alt && !/^f\d+$/.test(s.key) && s.key !== "escape";
     let waits = false;
@@ -218,7 +221,7 @@ function focusContext(): Record<string, ContextValue> {
   if (!e) return {};
   const area = e.closest<HTMLElement>("[data-focus]")?.dataset.focus;
   const input = e instanceof HTMLElement && (e.isContentEditable || e instanceof HTMLTextAreaElement || e instanceof HTMLSelectElement || (e instanceof HTMLInputElement && !["button", "checkbox", "radio", "range", "submit"].includes(e.type)));
-  return { inputFocus: input, [`${area}Focus`]: !!area, dialogOpen: !!document.querySelector("dialog[open]") };
+  return { inputFocus: input, [`${area}Focus`]: !!area, dialogOpen: !!document.querySelector("dialog[open]:not([data-sheet])") };
 }
 
 export const commands = new Commands();

@@ -125,8 +125,8 @@ export class Caller {
   }
 
   /** download is an answer that is a file; the name is the server's, or else the given one. */
-  async download(path: string, name: string, timeoutMillis: number): Promise<{ name: string; data: Blob }> {
-    const res = await this.post(path, {}, { timeoutMillis });
+  async download(path: string, name: string, timeoutMillis: number, params: unknown = {}): Promise<{ name: string; data: Blob }> {
+    const res = await this.post(path, params, { timeoutMillis });
     if (!res.ok) await readJSON(res, (e) => this.refused(e));
     const given = /filename="([\w.-]+)"/.exec(res.headers.get("Content-Disposition") ?? "")?.[1];
     try {

@@ -1,8 +1,8 @@
 // One environment as the page holds it: what the desktop says of it, the
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
-import type { Agent, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, TopicShell } from "../api/types.gen";
+import type { Agent, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, FilePlace, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
+import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, PathFileBytes, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -244,6 +244,12 @@ export class EnvironmentStore {
   upload(file: Blob, name: string, signal?: AbortSignal): Promise<Attachment> {
     if (!this.live) return Promise.reject(this.down());
     return this.session.caller.upload<Attachment>(`${this.base}/api/upload`, file, name, signal);
+  }
+
+  /** fileBytes are the bytes of a file of a project, for a picture. */
+  async fileBytes(at: FilePlace, path: string): Promise<Blob> {
+    if (!this.live) throw this.down();
+    return (await this.session.caller.download(`${this.base}${PathFileBytes}`, path, 60_000, { ...at, path })).data;
   }
 
   /** picture is an address of an image that an <img> can read, for ten minutes. */

@@ -1,7 +1,7 @@
 // Addresses of the page. The environment is part of every one of them, so a
 // link means the same after a mode change.
 export type SettingsSection = (typeof settingsSections)[number];
-export const settingsSections = ["environments", "appearance", "diagnostics", "about"] as const;
+export const settingsSections = ["general", "appearance", "environments", "agents", "keys", "git", "terminal", "archive", "diagnostics", "about"] as const;
 
 export type Route =
   | { page: "home" }
@@ -14,7 +14,7 @@ export function parseRoute(pathname: string): Route {
   const [head, a, b, c] = parts;
   if (head === "t" && a && b) return { page: "thread", env: a, thread: b, item: c };
   if (head === "p" && a && b) return { page: "project", env: a, project: b };
-  if (head === "settings") return { page: "settings", section: settingsSections.find((s) => s === a) ?? "environments" };
+  if (head === "settings") return { page: "settings", section: settingsSections.find((s) => s === a) ?? "general" };
   return { page: "home" };
 }
 

@@ -16,7 +16,6 @@ export interface Values {
   "notifications.when": "away" | "never";
   "notifications.sound": boolean;
   "sidebar.order": Record<string, string[]>;
-  "git.branchPrefix": string;
   "terminal.textSize": number;
   "terminal.copyOnSelect": boolean;
 }
@@ -34,7 +33,6 @@ export const defaults: Values = {
   "notifications.when": "away",
   "notifications.sound": false,
   "sidebar.order": {},
-  "git.branchPrefix": "",
   "terminal.textSize": 13,
   "terminal.copyOnSelect": false,
 };

@@ -19,11 +19,14 @@ const most = 3;
 class Toasts {
   list = $state.raw<Toast[]>([]);
   private next = 1;
+  private after = new Map<number, () => unknown>();
   private timers = new Map<number, ReturnType<typeof setTimeout>>();
 
   private add(t: Omit<Toast, "id">, millis: number): number {
     const id = this.next++;
-    this.list = [...this.list, { ...t, id }].slice(-most);
+    // The oldest makes room, as if its time were up.
+    for (const old of this.list.slice(0, Math.max(0, this.list.length - most + 1))) this.drop(old.id);
+    this.list = [...this.list, { ...t, id }];
     this.timers.set(id, setTimeout(() => this.drop(id), millis));
     return id;
   }
@@ -33,6 +36,12 @@ class Toasts {
   undo(text: string, undo: () => unknown): number {
     return this.add({ text, tone: "quiet", undo }, undoMillis);
   }
+  /** delayed does something when the toast has gone by itself; undoing it before means that it never happens. */
+  delayed(text: string, f: () => unknown, undone: () => unknown): number {
+    const id = this.add({ text, tone: "quiet", undo: undone }, undoMillis);
+    this.after.set(id, f);
+    return id;
+  }
   error(e: unknown): void {
     const err: ApiError = toApiError(e);
     if (err.code !== "cancelled") this.say(err.message, "bad", err.hint);
@@ -41,6 +50,9 @@ class Toasts {
     clearTimeout(this.timers.get(id));
     this.timers.delete(id);
     this.list = this.list.filter((t) => t.id !== id);
+    const f = this.after.get(id);
+    this.after.delete(id);
+    void f?.();
   }
   /** hold keeps a toast while the pointer or the focus is on it. */
   hold(id: number): void {
@@ -51,6 +63,7 @@ class Toasts {
     this.timers.set(id, setTimeout(() => this.drop(id), shownMillis));
   }
   async takeBack(t: Toast): Promise<void> {
+    this.after.delete(t.id);
     this.drop(t.id);
     try {
       await t.undo?.();

@@ -1,2 +1,2 @@
-/** What the palette looks through when it opens; typing "," ">" "#" "/" or "?" first changes it. */
+/** What the palette looks through when it opens; typing ">", "#", "/" or "?" first changes it. */
 export type PaletteScope = "all" | "commands" | "threads" | "files" | "messages";
