@@ -24,14 +24,11 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
-<<<<<<< HEAD
 	{"timeline", benchTimeline},
-=======
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
->>>>>>> main
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
