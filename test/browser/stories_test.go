@@ -75,6 +75,12 @@ func TestThreadStories(t *testing.T) {
 				t.Errorf("%s: %s", what, f)
 			}
 		}
+		if story == "rich" {
+			b.until("the code to be coloured", `document.querySelectorAll('[data-testid="code-block"] .k1').length > 10`)
+			if got := b.eval(`getComputedStyle(document.querySelector('.prose td:nth-child(2)')).textAlign`); !strings.HasSuffix(got, "right") {
+				t.Errorf("a column that is aligned to the right is aligned to the %s", got)
+			}
+		}
 		b.do("make the window narrow", chromedp.EmulateViewport(400, 800), settled())
 		if story == "models" {
 			b.click("model-select")
