@@ -19,12 +19,17 @@ import (
 )
 
 var benchmarks = []benchmark{
+	{"git", benchGit},
 	{"start", benchStart},
 	{"calls", benchCalls},
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+<<<<<<< HEAD
 	{"timeline", benchTimeline},
+=======
+	{"terminal", benchTerminals},
+>>>>>>> main
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
