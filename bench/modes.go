@@ -25,11 +25,8 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
-<<<<<<< HEAD
 	{"timeline", benchTimeline},
-=======
 	{"terminal", benchTerminals},
->>>>>>> main
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
