@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// configTimeout bounds OpenCode's telling of its configuration: it takes as long as a start.
-	configTimeout = 30 * time.Second
+	// configTimeout bounds OpenCode's telling of its configuration: it takes as long as a start,
+	// 2 s where nothing else runs.
+	configTimeout = 60 * time.Second
 	// configMost bounds that text, in bytes.
 	configMost = 4 << 20
 )
