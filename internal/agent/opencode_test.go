@@ -35,8 +35,9 @@ func TestOpenCodeKeepsThePersonsRules(t *testing.T) {
 	}
 }
 
+// Not beside other tests: a program is written and run, and a process started meanwhile
+// would still have the file open for writing.
 func TestOpenCodePrepare(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "opencode")
 	script := "#!/bin/sh\ncase \"$WANT\" in fail) echo broken >&2; exit 3;; junk) echo hello;; *) echo \"$WANT\";; esac\n"
@@ -47,7 +48,7 @@ func TestOpenCodePrepare(t *testing.T) {
 		return OpenCodePrepare(t.Context(), Config{Name: "OpenCode", Path: path}, dir, append(os.Environ(), "WANT="+want), mode)
 	}
 	if env, err := prepare(api.PermissionSupervised, `{"permission":{"bash":"deny"}}`); err != nil || fmt.Sprint(env) != `[OPENCODE_PERMISSION={"edit":"ask","webfetch":"ask"}]` {
-		t.Errorf("%v, %v", env, err)
+		t.Errorf("%v, %+v", env, api.AsError(err))
 	}
 	if env, err := prepare(api.PermissionFull, "fail"); err != nil || env != nil {
 		t.Errorf("full access: %v, %v", env, err)
