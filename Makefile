@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots window test-window dist windows test-windows real-kit clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,19 @@ WINDOWS_ARCH ?= amd64 arm64
 # Four numbers for the version resource, from the last tag; 0.0.0 without one.
 NUMBER = $(or $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null),0.0.0)
 
+# A version for packages needs three numbers; a commit without a tag gets one.
+DIST_VERSION ?= $(or $(patsubst v%,%,$(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null)),0.1.0-dev.$(shell git rev-list --count HEAD))
+
+dist: ## installers and packages for every system, into dist/ (on Linux); signed where CATAMARAN_SIGN_CERT and _KEY are set
+	$(GO) run ./tools/debian -for "the packages" nsis osslsigncode wixl
+	$(MAKE) web carried window windows VERSION=$(DIST_VERSION)
+	for target in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64; do \
+	  GOOS=$${target%-*} GOARCH=$${target#*-} CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(subst $(VERSION),$(DIST_VERSION),$(LDFLAGS))" -o bin/dist/$$target/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; \
+	done
+	$(GO) -C packaging/nfpm build -o ../../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	cd web && npx --no-install vite build --outDir ../out/page --emptyOutDir --config vite.licences.config.ts >/dev/null
+	$(GO) run ./tools/dist -version $(DIST_VERSION)
+
 WINDOW_NEEDS = pkg-config libgtk-3-dev libwebkit2gtk-4.1-dev
 
 # Not make run's: that works without, in a browser.
@@ -59,6 +72,11 @@ window: ## the native window of this system, bin/catamaran-window; installs GTK 
 test-window: build window ## the native window under a display of its own, and the page in WebKit
 	$(GO) run ./tools/debian -for "the window's tests" webkit2gtk-driver xvfb xauth openbox dbus-x11 xdotool wmctrl imagemagick
 	CATAMARAN_TEST_BIN="$(CURDIR)/bin" $(GO) run ./tools/check -only go -tags window -packages ./test/window
+
+CRASHES ?= 2000
+
+crash: ## kill -9 the backend at random points, CRASHES times; nothing that was answered may be lost
+	CATAMARAN_CRASHES=$(CRASHES) $(GO) test ./internal/engine -run '^TestKilledAtAnyPoint$$' -count=1 -v -timeout 0
 
 windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
@@ -90,7 +108,7 @@ real-kit: windows ## a folder to run on a real Windows with WSL, without Go: out
 	cp test/real/Run-Real.ps1 docs/windows-checklist.md out/real-kit/
 
 clean: ## remove what was built
-	rm -rf bin out web/node_modules bench/out
+	rm -rf bin out dist web/node_modules bench/out
 	find web/dist -mindepth 1 ! -name .keep -delete
 
 bench: build ## side-by-side benchmarks: one table, and JSON in bench/out/
