@@ -31,6 +31,7 @@ var benchmarks = []benchmark{
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
+	{"idle", benchIdle},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
