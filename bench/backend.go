@@ -23,6 +23,7 @@ type server struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	url   string
+	login string // url with the code to sign in with
 	// first is the time from exec to the first answer.
 	first time.Duration
 }
@@ -62,6 +63,7 @@ func startBackend(ctx context.Context, s *setup, home string) (*server, error) {
 		srv.stop()
 		return nil, err
 	}
+	srv.login = l.URL
 	srv.url, _, _ = strings.Cut(l.URL, "#")
 	srv.url = strings.TrimSuffix(srv.url, "/")
 	res, err := http.Get(srv.url + "/")

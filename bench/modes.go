@@ -19,16 +19,19 @@ import (
 )
 
 var benchmarks = []benchmark{
+	{"git", benchGit},
 	{"start", benchStart},
 	{"calls", benchCalls},
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"timeline", benchTimeline},
 	{"terminal", benchTerminals},
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
+	{"idle", benchIdle},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.

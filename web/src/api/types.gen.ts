@@ -1761,21 +1761,6 @@ export type FileStatus =
   | "renamed"
   | "mode";
 
-/** TurnDiff is the answer of diff.turn: unified diffs, a file each. */
-export interface TurnDiff {
-  turnId: string;
-  files: FileDiff[];
-  /** Truncated says that the diff was cut at the size bound. */
-  truncated?: boolean;
-}
-
-/** FileDiff is one file's unified diff (hunks only, no "diff --git" header). */
-export interface FileDiff extends ChangedFile {
-  patch?: string;
-  /** Truncated says that this file's patch was cut. */
-  truncated?: boolean;
-}
-
 /** ItemKind is the kind of a timeline item. */
 export type ItemKind =
   | "user_message"
@@ -2019,6 +2004,41 @@ export interface Agent {
   error?: Error;
 }
 
+/** UpdateState is where an update stands. */
+export type UpdateState =
+  | "off"
+  | "idle"
+  | "checking"
+  | "available"
+  | "fetching"
+  | "ready";
+
+/** Update is what the app knows of a newer version of itself. */
+export interface Update {
+  state: UpdateState;
+  /** Why says, with off, why there are no updates. */
+  why?: string;
+  current: string;
+  /** Version, Notes (Markdown) and Released are of the newer one. */
+  version?: string;
+  notes?: string;
+  released?: number;
+  /** Bytes of Total have been fetched. */
+  bytes?: number;
+  total?: number;
+  /** Auto checks once a day; nothing is fetched or installed unasked. */
+  auto: boolean;
+  checked?: number;
+  error?: Error;
+  /** RolledBack is the version that was installed and did not come up. */
+  rolledBack?: string;
+}
+
+/** UpdateSet turns the daily check on or off. */
+export interface UpdateSet {
+  auto: boolean;
+}
+
 /** WindowOrder is a line to the window program. */
 export interface WindowOrder {
   /** Op: start (first and once), focus, show (another address), pick (answered by a report picked). */
@@ -2109,9 +2129,9 @@ export const MethodApprovalAnswer = "approval.answer";
 export const MethodSearch = "search.query";
 export const MethodQuestionAnswer = "question.answer";
 export const MethodAttachmentURL = "attachment.url";
+export const MethodDiffTurn = "diff.turn";
 export const MethodSessionList = "session.list";
 export const MethodSessionOpen = "session.open";
-export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
 export const MethodDiffThread = "diff.thread";
 export const MethodDiffWorking = "diff.working";
@@ -2205,6 +2225,11 @@ export const TerminalOutput = 1;
 export const TerminalTyped = 2;
 export const TerminalAck = 3;
 export const TerminalTaken = 4;
+export const MethodUpdateGet = "update.get";
+export const MethodUpdateCheck = "update.check";
+export const MethodUpdateFetch = "update.fetch";
+export const MethodUpdateInstall = "update.install";
+export const MethodUpdateSet = "update.set";
 export const WindowStart = "start";
 export const WindowFocus = "focus";
 export const WindowShow = "show";

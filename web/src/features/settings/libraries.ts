@@ -18,6 +18,7 @@ export const libraries: [name: string, licence: string][] = [
   ["github.com/charmbracelet/x/conpty", "MIT"],
   ["github.com/coder/websocket", "ISC"],
   ["github.com/creack/pty", "MIT"],
+  ["github.com/fsnotify/fsnotify", "BSD-3-Clause"],
   ["github.com/hashicorp/yamux", "MPL-2.0"],
   ["golang.org/x/sync", "BSD-3-Clause"],
   ["golang.org/x/sys", "BSD-3-Clause"],
