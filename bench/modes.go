@@ -25,6 +25,7 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"timeline", benchTimeline},
 	{"terminal", benchTerminals},
 	{"stream", benchStream},
 	{"history", benchHistory},
