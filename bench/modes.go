@@ -28,6 +28,7 @@ var benchmarks = []benchmark{
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
+	{"mention", benchMention},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
