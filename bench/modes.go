@@ -25,12 +25,14 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"timeline", benchTimeline},
 	{"terminal", benchTerminals},
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
 	{"mention", benchMention},
+	{"idle", benchIdle},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.
