@@ -1,5 +1,5 @@
 // Command tell sends a message to a program's window, as Windows itself would:
-// tell CLASS MESSAGE WPARAM prints the answer. It stands for the system in stories.
+// tell CLASS MESSAGE WPARAM [LPARAM] prints the answer. It stands for the system in stories.
 package main
 
 import (
@@ -13,16 +13,20 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: tell CLASS MESSAGE WPARAM")
+	if len(os.Args) == 4 {
+		os.Args = append(os.Args, "0")
+	}
+	if len(os.Args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: tell CLASS MESSAGE WPARAM [LPARAM]")
 		os.Exit(2)
 	}
 	user32 := windows.NewLazySystemDLL("user32.dll")
 	class, err := windows.UTF16PtrFromString(os.Args[1])
 	message, merr := strconv.ParseUint(os.Args[2], 0, 32)
 	param, perr := strconv.ParseUint(os.Args[3], 0, 32)
-	if err != nil || merr != nil || perr != nil {
-		fmt.Fprintln(os.Stderr, err, merr, perr)
+	second, serr := strconv.ParseUint(os.Args[4], 0, 32)
+	if err != nil || merr != nil || perr != nil || serr != nil {
+		fmt.Fprintln(os.Stderr, err, merr, perr, serr)
 		os.Exit(2)
 	}
 	// A program that has just been started may not have its window yet.
@@ -34,6 +38,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "no window of that class")
 		os.Exit(1)
 	}
-	answer, _, _ := user32.NewProc("SendMessageW").Call(window, uintptr(message), uintptr(param), 0)
+	answer, _, _ := user32.NewProc("SendMessageW").Call(window, uintptr(message), uintptr(param), uintptr(second))
 	fmt.Println("answer", answer)
 }
