@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window dist windows test-windows real-kit clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,19 @@ chaos: ## what hurts, at random (DURATION=30m SEED=n); fails on a violation and 
 WINDOWS_ARCH ?= amd64 arm64
 # Four numbers for the version resource, from the last tag; 0.0.0 without one.
 NUMBER = $(or $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null),0.0.0)
+
+# A version for packages needs three numbers; a commit without a tag gets one.
+DIST_VERSION ?= $(or $(patsubst v%,%,$(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null)),0.1.0-dev.$(shell git rev-list --count HEAD))
+
+dist: ## installers and packages for every system, into dist/ (on Linux); signed where CATAMARAN_SIGN_CERT and _KEY are set
+	$(GO) run ./tools/debian -for "the packages" nsis osslsigncode wixl
+	$(MAKE) web carried window windows VERSION=$(DIST_VERSION)
+	for target in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64; do \
+	  GOOS=$${target%-*} GOARCH=$${target#*-} CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(subst $(VERSION),$(DIST_VERSION),$(LDFLAGS))" -o bin/dist/$$target/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; \
+	done
+	$(GO) -C packaging/nfpm build -o ../../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	cd web && npx --no-install vite build --outDir ../out/page --emptyOutDir --config vite.licences.config.ts >/dev/null
+	$(GO) run ./tools/dist -version $(DIST_VERSION)
 
 WINDOW_NEEDS = pkg-config libgtk-3-dev libwebkit2gtk-4.1-dev
 
@@ -90,7 +103,7 @@ real-kit: windows ## a folder to run on a real Windows with WSL, without Go: out
 	cp test/real/Run-Real.ps1 docs/windows-checklist.md out/real-kit/
 
 clean: ## remove what was built
-	rm -rf bin out web/node_modules bench/out
+	rm -rf bin out dist web/node_modules bench/out
 	find web/dist -mindepth 1 ! -name .keep -delete
 
 bench: build ## side-by-side benchmarks: one table, and JSON in bench/out/
