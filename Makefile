@@ -7,7 +7,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos screenshots window test-window dist windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots window test-window dist windows test-windows real-kit clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ test-window: build window ## the native window under a display of its own, and t
 	$(GO) run ./tools/debian -for "the window's tests" webkit2gtk-driver xvfb xauth openbox dbus-x11 xdotool wmctrl imagemagick
 	CATAMARAN_TEST_BIN="$(CURDIR)/bin" $(GO) run ./tools/check -only go -tags window -packages ./test/window
 
+CRASHES ?= 2000
+
+crash: ## kill -9 the backend at random points, CRASHES times; nothing that was answered may be lost
+	CATAMARAN_CRASHES=$(CRASHES) $(GO) test ./internal/engine -run '^TestKilledAtAnyPoint$$' -count=1 -v -timeout 0
+
 windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
 	for arch in $(WINDOWS_ARCH); do \
@@ -117,4 +122,6 @@ screenshots: web ## pictures of the main states, light and dark, wide and narrow
 
 test-agents: ## the drivers against real agents from npm and a model on loopback
 	$(GO) run ./tools/agents install
-	$(GO) run ./tools/check -only go -tags realagents -packages ./internal/agent/...
+	rm -rf out/agents
+	CATAMARAN_AGENTS_REPORT=$(CURDIR)/out/agents $(GO) run ./tools/check -only go -tags realagents -packages ./internal/agent/...
+	$(GO) run ./tools/agents table out/agents

@@ -31,6 +31,8 @@ func role() bool {
 		os.Exit(linktest.PeerMain(os.Args[2:]))
 	case catRole:
 		_, _ = io.Copy(os.Stdout, os.Stdin)
+	case floodRole:
+		floodMain()
 	case sinkRole:
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	default:

@@ -24,6 +24,10 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"stream", benchStream},
+	{"history", benchHistory},
+	{"growth", benchGrowth},
+	{"restart", benchRestart},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.

@@ -64,6 +64,7 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 	agents, err := agent.NewRegistry(agent.RegistryOptions{
 		Drivers: map[string]agent.Driver{"acp": acp.New(log), "codex": codex.New(log), "claude": claude.New(log)},
 		Env:     env.Env,
+		Dir:     st.dir,
 		Log:     log,
 	})
 	if err != nil {

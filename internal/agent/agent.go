@@ -66,9 +66,6 @@ type Config struct {
 	Path    string
 	Args    []string
 	Env     []string // added to OpenOptions.Env
-	// ModeEnv is added per permission mode, for agents that take their permissions
-	// from the environment and not from the protocol.
-	ModeEnv map[api.PermissionMode][]string
 	// Prepare, where set, returns more environment for a session in dir, for agents
 	// whose permissions depend on the person's own configuration.
 	Prepare func(ctx context.Context, c Config, dir string, env []string, mode api.PermissionMode) ([]string, error)
@@ -183,11 +180,13 @@ type Preset struct {
 	Args    []string
 	// VersionArgs print the version.
 	VersionArgs []string
-	Install     string
-	SignIn      string
+	// StatusArgs tell by the exit code whether somebody is signed in: 0 yes, 1 no.
+	StatusArgs []string
+	Install    string
+	SignIn     string
 	// OldArgs are used instead of Args for versions before ArgsSince.
 	OldArgs   []string
 	ArgsSince string
-	// ModeEnv is handed on as Config.ModeEnv.
-	ModeEnv map[api.PermissionMode][]string
+	// Prepare is handed on as Config.Prepare.
+	Prepare func(ctx context.Context, c Config, dir string, env []string, mode api.PermissionMode) ([]string, error)
 }

@@ -1,7 +1,5 @@
 package agent
 
-import "catamaran/internal/api"
-
 // Presets are the agents the app knows, in the order they are shown. The demo
 // agent is not among them: its path is the backend itself (see RegistryOptions).
 // Programs, arguments and commands: the agents' own documentation, 2026-11;
@@ -9,12 +7,12 @@ import "catamaran/internal/api"
 func Presets() []Preset {
 	version := []string{"--version"}
 	return []Preset{
-		{ID: "codex", Name: "Codex", Driver: "codex", Program: "codex", Args: []string{"app-server"}, VersionArgs: version,
+		{ID: "codex", Name: "Codex", Driver: "codex", Program: "codex", Args: []string{"app-server"}, VersionArgs: version, StatusArgs: []string{"login", "status"},
 			Install: "npm install -g @openai/codex", SignIn: "codex login"},
-		{ID: "claude", Name: "Claude Code", Driver: "claude", Program: "claude", VersionArgs: version,
+		{ID: "claude", Name: "Claude Code", Driver: "claude", Program: "claude", VersionArgs: version, StatusArgs: []string{"auth", "status"},
 			Install: "npm install -g @anthropic-ai/claude-code", SignIn: "claude auth login"},
 		{ID: "opencode", Name: "OpenCode", Driver: "acp", Program: "opencode", Args: []string{"acp"}, VersionArgs: version,
-			Install: "npm install -g opencode-ai", SignIn: "opencode auth login", ModeEnv: OpenCodeModeEnv()},
+			Install: "npm install -g opencode-ai", SignIn: "opencode auth login", Prepare: OpenCodePrepare},
 		{ID: "gemini", Name: "Gemini CLI", Driver: "acp", Program: "gemini", Args: []string{"--acp"}, VersionArgs: version,
 			OldArgs: []string{"--experimental-acp"}, ArgsSince: "0.33.0", Install: "npm install -g @google/gemini-cli", SignIn: "gemini"},
 		{ID: "cursor", Name: "Cursor", Driver: "acp", Program: "cursor-agent", Args: []string{"acp"}, VersionArgs: version,
@@ -26,12 +24,4 @@ func Presets() []Preset {
 		{ID: "qwen", Name: "Qwen Code", Driver: "acp", Program: "qwen", Args: []string{"--acp"}, VersionArgs: version,
 			Install: "npm install -g @qwen-code/qwen-code", SignIn: "qwen"},
 	}
-}
-
-// OpenCodeModeEnv makes OpenCode ask: its modes say nothing about permissions and
-// by itself it runs commands and edits files unasked. The variable is merged
-// over the user's own configuration (config loader of opencode 1.18).
-func OpenCodeModeEnv() map[api.PermissionMode][]string {
-	ask := []string{`OPENCODE_PERMISSION={"bash":"ask","edit":"ask","webfetch":"ask"}`}
-	return map[api.PermissionMode][]string{api.PermissionSupervised: ask, api.PermissionAcceptEdits: ask}
 }

@@ -38,6 +38,8 @@ type RegistryOptions struct {
 	Env func(ctx context.Context, fresh bool) (env []string, warning string)
 	// Presets replaces Presets().
 	Presets []Preset
+	// Dir is the folder of what people set for agents; "" keeps nothing.
+	Dir string
 	// DemoPath and DemoArgs start the demo agent; the running program with
 	// "demo-agent" where DemoPath is "".
 	DemoPath string
@@ -50,17 +52,20 @@ type RegistryOptions struct {
 type Registry struct {
 	o      RegistryOptions
 	flight singleflight.Group
+	saved  instances
 
 	mu    sync.Mutex
 	found []detected // nil before the first scan
 	env   []string
 }
 
-// detected is a preset with what is known about it here.
+// detected is an agent with what is known about it here.
 type detected struct {
 	preset Preset
 	agent  api.Agent
 	args   []string
+	// env and without are what a person set.
+	env, without []string
 }
 
 // NewRegistry validates the options and looks at nothing yet.
@@ -86,7 +91,7 @@ func NewRegistry(o RegistryOptions) (*Registry, error) {
 			return nil, errors.New("agent registry: no driver " + p.Driver + " for " + p.ID)
 		}
 	}
-	return &Registry{o: o}, nil
+	return &Registry{o: o, saved: instances{dir: o.Dir}}, nil
 }
 
 var demo = Preset{ID: DemoID, Name: "Demo agent", Driver: "acp"}
@@ -111,18 +116,21 @@ func (r *Registry) Resolve(ctx context.Context, agentID string) (Driver, Config,
 	if err != nil {
 		return nil, Config{}, nil, err
 	}
-	i := slices.IndexFunc(found, func(d detected) bool { return d.preset.ID == agentID })
+	i := slices.IndexFunc(found, func(d detected) bool { return d.agent.ID == agentID })
 	if i < 0 {
 		return nil, Config{}, nil, &api.Error{Code: api.CodeAgentNotFound, Message: "There is no agent named " + agentID + ".", Hint: "Choose another agent."}
 	}
 	d := found[i]
 	if d.agent.Path == "" {
-		return nil, Config{}, nil, &api.Error{Code: api.CodeAgentNotFound, Message: d.preset.Name + " is not installed here.",
+		if e := d.agent.Error; e != nil && d.agent.State == "failed" {
+			return nil, Config{}, nil, &api.Error{Code: api.CodeAgentNotFound, Message: e.Message, Hint: e.Hint, Details: e.Details}
+		}
+		return nil, Config{}, nil, &api.Error{Code: api.CodeAgentNotFound, Message: d.agent.Name + " is not installed here.",
 			Hint: "Install it, then look for agents again: " + d.preset.Install}
 	}
 	return r.o.Drivers[d.preset.Driver], Config{
-		ID: d.preset.ID, Name: d.preset.Name, Version: d.agent.Version, Path: d.agent.Path, Args: d.args, ModeEnv: d.preset.ModeEnv, SignIn: d.preset.SignIn,
-	}, slices.Clone(env), nil
+		ID: d.agent.ID, Name: d.agent.Name, Version: d.agent.Version, Path: d.agent.Path, Args: d.args, Env: d.env, Prepare: d.preset.Prepare, SignIn: d.preset.SignIn,
+	}, slices.Clone(without(env, d.without)), nil
 }
 
 func (r *Registry) scanned(ctx context.Context, rescan bool) ([]detected, []string, error) {
@@ -156,13 +164,14 @@ func (r *Registry) scan(ctx context.Context, fresh bool) {
 	}
 	path, _ := proc.EnvValue(env, "PATH")
 	dirs := searchable(path, foreignMounts(env))
-	found := make([]detected, 1+len(r.o.Presets))
+	wanted, values := r.wanted()
+	found := make([]detected, 1+len(wanted))
 	found[0] = detected{preset: demo, args: r.o.DemoArgs, agent: api.Agent{ID: demo.ID, Name: demo.Name, Driver: demo.Driver, State: "found", Path: r.o.DemoPath}}
 	var group errgroup.Group
 	group.SetLimit(scanAtOnce)
-	for i, p := range r.o.Presets {
+	for i, in := range wanted {
 		group.Go(func() error {
-			found[i+1] = r.detect(ctx, p, dirs, env, warning)
+			found[i+1] = r.detect(ctx, in, instanceEnv(in.AgentInstance, values), dirs, env, warning)
 			return nil
 		})
 	}
@@ -170,51 +179,4 @@ func (r *Registry) scan(ctx context.Context, fresh bool) {
 	r.mu.Lock()
 	r.found, r.env = found, env
 	r.mu.Unlock()
-}
-
-func (r *Registry) detect(ctx context.Context, p Preset, dirs, env []string, warning string) detected {
-	d := detected{preset: p, args: p.Args, agent: api.Agent{ID: p.ID, Name: p.Name, Driver: p.Driver, State: "missing", Install: p.Install, SignIn: p.SignIn}}
-	d.agent.Path = lookup(p.Program, dirs, foreignMounts(env))
-	if d.agent.Path == "" {
-		d.agent.Searched = dirs
-		d.agent.Foreign = lookupForeign(p.Program, env)
-		if warning != "" {
-			d.agent.Error = &api.Error{Code: api.CodeUnavailable, Message: warning, Hint: "Repair the start-up file, then look for agents again."}
-		}
-		return d
-	}
-	d.agent.State = "found"
-	if len(p.VersionArgs) == 0 {
-		return d
-	}
-	version, err := r.version(ctx, p, d.agent.Path, env)
-	if err != nil {
-		d.agent.State, d.agent.Error = "failed", err
-		return d
-	}
-	d.agent.Version = version
-	if p.ArgsSince != "" && olderThan(version, p.ArgsSince) {
-		d.args = p.OldArgs
-	}
-	return d
-}
-
-func (r *Registry) version(ctx context.Context, p Preset, path string, env []string) (string, *api.Error) {
-	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
-	defer cancel()
-	result, err := proc.Run(ctx, proc.Spec{Name: p.ID + " version", Path: path, Args: p.VersionArgs, Env: env, Guard: true}, nil, versionOutput)
-	version := firstVersion(proc.Text(result.Stdout))
-	switch {
-	case err != nil:
-		r.o.Log.Info("version of agent not known", "agent", p.ID, "error", err)
-		message := p.Name + " could not be asked for its version."
-		if errors.Is(err, context.DeadlineExceeded) {
-			message = p.Name + " did not tell its version in time."
-		}
-		return "", &api.Error{Code: api.CodeAgentFailed, Message: message, Hint: "Run it in a terminal to see what is wrong, then look for agents again.", Details: err.Error()}
-	case result.ExitCode != 0:
-		return "", &api.Error{Code: api.CodeAgentFailed, Message: p.Name + " ended with an error when it was asked for its version.",
-			Hint: "Run it in a terminal to see what is wrong, then look for agents again.", Details: result.Stderr}
-	}
-	return version, nil
 }

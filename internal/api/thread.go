@@ -362,6 +362,8 @@ type Agent struct {
 	ID     string `json:"id"` // demo, opencode, gemini ...
 	Name   string `json:"name"`
 	Driver string `json:"driver"` // acp, codex, claude
+	// Base is the known agent it is one of (AgentInstance), "" for the demo agent and others.
+	Base string `json:"base,omitempty"`
 	// State: found, missing, checking, failed.
 	State   string `json:"state"`
 	Path    string `json:"path,omitempty"`
@@ -371,6 +373,8 @@ type Agent struct {
 	// Foreign is a Windows program of the same name in a distro's PATH: it is not used, since it would work on
 	// Windows' files with Windows' account.
 	Foreign string `json:"foreign,omitempty"`
+	// SignedIn is yes or no as the agent's own program tells it, "" where it does not.
+	SignedIn string `json:"signedIn,omitempty"`
 	// Install is the exact command that installs it; SignIn the one that signs in.
 	Install string `json:"install,omitempty"`
 	SignIn  string `json:"signIn,omitempty"`

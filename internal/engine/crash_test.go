@@ -18,6 +18,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/proc"
 	"catamaran/internal/store"
+	"catamaran/internal/store/storetest"
 )
 
 // ack is a line the backend child writes once a command was answered.
@@ -26,6 +27,12 @@ type ack struct {
 	Turn   *api.Turn   `json:"turn,omitempty"`
 	Text   string      `json:"text,omitempty"`
 	Shown  string      `json:"shown,omitempty"` // an item with text that a subscriber was shown as complete
+	In     string      `json:"in,omitempty"`    // its thread
+	// Edited says that Text is what the turn's prompt was changed to.
+	Edited bool `json:"edited,omitempty"`
+	// Doomed is a thread that will be deleted, Removed one that was.
+	Doomed  string `json:"doomed,omitempty"`
+	Removed string `json:"removed,omitempty"`
 }
 
 // talker is an agent inside the backend child: agents of its own would outlive the kill.
@@ -60,6 +67,9 @@ func (s *talker) Info() agent.SessionInfo {
 func (s *talker) Close(context.Context) error { return nil }
 func (s *talker) Done() <-chan struct{}       { return nil }
 func (s *talker) Err() error                  { return nil }
+
+// edited is what an edit adds to a queued prompt.
+const edited = ", edited"
 
 // backendMain runs an engine that works until it is killed.
 func backendMain() {
@@ -100,26 +110,46 @@ func backendMain() {
 					panic(err)
 				}
 				text := fmt.Sprintf("worker %d turn %d", w, n)
-				for range 2 {
+				for k := range 3 {
 					turn, err := e.StartTurn(ctx, newID("c"), api.TurnStart{ThreadID: th.ID, Text: text})
 					if err != nil {
 						panic(err)
 					}
 					lines <- ack{Turn: &turn, Text: text}
+					if k == 2 {
+						// The one before may have ended: then there is nothing to edit any more.
+						if _, err := e.EditTurn(ctx, newID("c"), api.TurnEdit{TurnID: turn.ID, Text: text + edited}); err == nil {
+							lines <- ack{Turn: &turn, Text: text + edited, Edited: true}
+						}
+					}
 				}
-				for ends := 0; ends < 2; {
+				for ends := 0; ends < 3; {
 					f, err := sub.Next(ctx)
 					if err != nil {
 						panic(err)
 					}
 					if f.Event != nil && f.Event.Item != nil && !f.Event.Item.Live {
-						lines <- ack{Shown: f.Event.Item.ID}
+						lines <- ack{Shown: f.Event.Item.ID, In: th.ID}
 					}
 					if f.Event != nil && f.Event.Turn != nil && f.Event.Turn.State.Final() {
 						ends++
 					}
 				}
 				sub.Close()
+				switch n % 4 {
+				case 1:
+					th, err := e.RenameThread(ctx, newID("c"), api.ThreadRename{ThreadID: th.ID, Title: text + " renamed"})
+					if err != nil {
+						panic(err)
+					}
+					lines <- ack{Thread: &th}
+				case 3:
+					lines <- ack{Doomed: th.ID}
+					if _, err := e.DeleteThread(ctx, newID("c"), api.ThreadRef{ThreadID: th.ID}); err != nil {
+						panic(err)
+					}
+					lines <- ack{Removed: th.ID}
+				}
 			}
 		}()
 	}
@@ -137,10 +167,16 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("CATAMARAN_CRASHES")); err == nil {
 		rounds = n
 	}
-	dir := t.TempDir()
+	// A database takes so many crashes; then another begins, since the checks read all of it.
+	const each = 25
+	var dir string
 	var acked []ack
-	interrupted, folded := 0, 0
+	interrupted, folded, kept := 0, 0, 0
 	for round := range rounds {
+		if round%each == 0 {
+			kept += len(acked)
+			dir, acked = t.TempDir(), nil
+		}
 		p, err := proc.Start(proc.Spec{Name: "backend under test", Path: os.Args[0],
 			Env: append(os.Environ(), roleVariable+"=backend", "TEST_DATA="+dir, "GORACE=atexit_sleep_ms=0")})
 		if err != nil {
@@ -168,14 +204,20 @@ func TestKilledAtAnyPoint(t *testing.T) {
 		}
 		h := start(t, dir, nil, nil)
 		n, f := checkAfterCrash(t, h, acked)
-		interrupted, folded = interrupted+n, folded+f
+		if round%each == each-1 || round == rounds-1 {
+			interrupted, folded = interrupted+n, folded+f
+		}
+		if err := storetest.Verify(t.Context(), dir); err != nil {
+			t.Error(err)
+		}
 		h.stop()
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
 	}
-	t.Logf("%d answers kept; turns interrupted at restarts so far: %d, items cut off in mid-stream: %d", len(acked), interrupted, folded)
-	if len(acked) == 0 {
+	kept += len(acked)
+	t.Logf("%d crashes, %d answers kept, %d turns interrupted, %d messages cut off in mid-stream", rounds, kept, interrupted, folded)
+	if kept == 0 {
 		t.Fatal("the backend answered nothing")
 	}
 }
@@ -190,10 +232,10 @@ func checkAfterCrash(t *testing.T, h *harness, acked []ack) (interrupted, folded
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, items, threads := map[string]api.Turn{}, map[string]api.Item{}, map[string]bool{}
+	turns, items, threads := map[string]api.Turn{}, map[string]api.Item{}, map[string]api.Thread{}
 	prompts := map[string]string{}
 	for _, th := range shell.Shell.Threads {
-		threads[th.ID] = true
+		threads[th.ID] = th
 		if th.State != "" && !th.State.Final() || th.Stopping {
 			t.Errorf("thread %s is %s", th.ID, th.State)
 		}
@@ -234,15 +276,31 @@ func checkAfterCrash(t *testing.T, h *harness, acked []ack) (interrupted, folded
 			}
 		}
 	}
+	doomed, removed, texts := map[string]bool{}, map[string]bool{}, map[string]ack{}
+	for _, a := range acked {
+		doomed[a.Doomed], removed[a.Removed] = true, true
+		if a.Turn != nil {
+			texts[a.Turn.ID] = a
+		}
+	}
 	for _, a := range acked {
 		switch {
-		case a.Thread != nil && !threads[a.Thread.ID]:
+		case a.Thread != nil && removed[a.Thread.ID] && threads[a.Thread.ID].ID != "":
+			t.Errorf("thread %s was deleted and is there", a.Thread.ID)
+		case a.Thread != nil && doomed[a.Thread.ID]:
+		case a.Thread != nil && threads[a.Thread.ID].ID == "":
 			t.Errorf("thread %s was answered and is lost", a.Thread.ID)
+		case a.Thread != nil && strings.HasSuffix(a.Thread.Title, "renamed") && threads[a.Thread.ID].Title != a.Thread.Title:
+			t.Errorf("thread %s is called %q; want %q", a.Thread.ID, threads[a.Thread.ID].Title, a.Thread.Title)
+		case a.Turn != nil && doomed[a.Turn.ThreadID]:
 		case a.Turn != nil && turns[a.Turn.ID].ID == "":
 			t.Errorf("turn %s was answered and is lost", a.Turn.ID)
-		case a.Turn != nil && prompts[a.Turn.ID] != a.Text:
-			t.Errorf("the prompt of turn %s is %q", a.Turn.ID, prompts[a.Turn.ID])
-		case a.Shown != "" && items[a.Shown].ID == "":
+		case a.Turn != nil:
+			last := texts[a.Turn.ID]
+			if got := prompts[a.Turn.ID]; got != last.Text && (last.Edited || got != last.Text+edited) {
+				t.Errorf("the prompt of turn %s is %q; want %q", a.Turn.ID, got, last.Text)
+			}
+		case a.Shown != "" && items[a.Shown].ID == "" && !doomed[a.In]:
 			t.Errorf("item %s was shown as complete and is lost", a.Shown)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,6 +54,13 @@ type Agents interface {
 	List(ctx context.Context, rescan bool) ([]api.Agent, error)
 	// Resolve returns the driver, configuration and environment for an agent id; *api.Error CodeAgentNotFound with the install command as Hint.
 	Resolve(ctx context.Context, agentID string) (agent.Driver, agent.Config, []string, error)
+}
+
+// AgentSettings is what an Agents may also do: keep what people set for agents.
+type AgentSettings interface {
+	Instances() ([]api.AgentInstance, error)
+	SaveInstance(in api.AgentInstance) (api.AgentInstance, error)
+	RemoveInstance(id string) error
 }
 
 // Checkpoints is what the engine needs of package checkpoint.
@@ -254,28 +262,19 @@ func (e *Engine) reconcile(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		w, err := st.Work(ctx, id)
-		if err != nil {
-			return err
-		}
-		live := w.Live
-		kept := map[string]bool{}
-		for _, it := range live {
-			kept[it.ID] = true
-		}
-		for _, it := range w.Items {
-			if it.Live && !kept[it.ID] {
-				live = append(live, it)
+	// Many threads share a write: each of its own would wait for the disk.
+	const together = 64
+	for group := range slices.Chunk(ids, together) {
+		var events []store.Event
+		for _, id := range group {
+			more, err := e.halted(ctx, st, id)
+			if err != nil {
+				return err
 			}
+			events = append(events, more...)
 		}
-		d, aerr := thread.Decide(loaded(w), e.now(), newID("restart"), thread.Halt{Live: live,
-			Running: "The backend ended while this turn was running.", Queued: "It was queued when the backend ended."})
-		if aerr != nil {
-			return aerr
-		}
-		if err := st.Commit(ctx, &store.Write{Events: stored(id, d.Events), Durable: true}); err != nil {
-			return fmt.Errorf("reconcile thread %s: %w", id, err)
+		if err := st.Commit(ctx, &store.Write{Events: events, Durable: true}); err != nil {
+			return fmt.Errorf("reconcile threads: %w", err)
 		}
 	}
 	if err := st.SweepSpill(ctx); err != nil {
@@ -287,6 +286,30 @@ func (e *Engine) reconcile(ctx context.Context, st *store.Store) error {
 		e.log.Warn("sweep attachments", "error", err)
 	}
 	return nil
+}
+
+// halted ends what is open in a thread.
+func (e *Engine) halted(ctx context.Context, st *store.Store, id string) ([]store.Event, error) {
+	w, err := st.Work(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	live := w.Live
+	kept := map[string]bool{}
+	for _, it := range live {
+		kept[it.ID] = true
+	}
+	for _, it := range w.Items {
+		if it.Live && !kept[it.ID] {
+			live = append(live, it)
+		}
+	}
+	d, aerr := thread.Decide(loaded(w), e.now(), newID("restart"), thread.Halt{Live: live,
+		Running: "The backend ended while this turn was running.", Queued: "It was queued when the backend ended."})
+	if aerr != nil {
+		return nil, aerr
+	}
+	return stored(id, d.Events), nil
 }
 
 func loaded(w store.Work) thread.State {

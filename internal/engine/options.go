@@ -46,6 +46,13 @@ func (c *optionsCache) put(k optionsKey, o api.AgentOptions) {
 	c.known[k] = o
 }
 
+// forget drops what was reported, for agents that are started in another way now.
+func (c *optionsCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = nil
+}
+
 // AgentOptions tells what an agent offers in a project, asked once and then kept. Callers share one question.
 func (e *Engine) AgentOptions(ctx context.Context, r api.AgentOptionsGet) (api.AgentOptions, error) {
 	o, err := e.agentOptions(ctx, r)

@@ -105,6 +105,9 @@ func (s *search) check() error {
 	expr := s.Text
 	if !s.Regex {
 		expr = regexp.QuoteMeta(expr)
+	} else if _, err := regexp.Compile(expr); err != nil {
+		_, why, _ := strings.Cut(err.Error(), "error parsing regexp: ")
+		return &api.Error{Code: api.CodeInvalid, Message: "The regular expression is not understood: " + why + ".", Hint: "Switch regular expressions off to search for the text itself."}
 	}
 	if s.Word {
 		expr = `\b(?:` + expr + `)\b`
@@ -114,11 +117,7 @@ func (s *search) check() error {
 	}
 	var err error
 	if s.pattern, err = regexp.Compile(expr); err != nil {
-		message := err.Error()
-		if _, why, ok := strings.Cut(message, "error parsing regexp: "); ok {
-			message = why
-		}
-		return &api.Error{Code: api.CodeInvalid, Message: "The regular expression is not understood: " + message + ".", Hint: "Switch regular expressions off to search for the text itself."}
+		return invalidName("This is too much to search for at once.") // it grew past what expressions may hold
 	}
 	return nil
 }

@@ -1,7 +1,8 @@
 // Command agents installs the real agent programs, in pinned versions, that the
 // tests with the build tag realagents drive: into the user's cache folder, never
 // into the tree. It needs npm; `go run ./tools/agents install` does nothing where
-// the right versions are there.
+// the right versions are there. `table FOLDER` writes what a run of those tests
+// showed into docs/agents.md.
 package main
 
 import (
@@ -36,8 +37,15 @@ const installTimeout = 15 * time.Minute
 
 func main() {
 	proc.GuardMain()
+	if len(os.Args) == 3 && os.Args[1] == "table" {
+		if err := table(os.Args[2], "docs/agents.md"); err != nil {
+			fmt.Fprintln(os.Stderr, "agents:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) != 2 || (os.Args[1] != "install" && os.Args[1] != "list") {
-		fmt.Fprintln(os.Stderr, "usage: go run ./tools/agents install|list")
+		fmt.Fprintln(os.Stderr, "usage: go run ./tools/agents install|list|table FOLDER")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -14,12 +14,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/jsonl"
 	"catamaran/internal/agent/rpc"
+	"catamaran/internal/api"
 	"catamaran/internal/build"
 )
 
@@ -54,10 +56,28 @@ var _ agent.Driver = (*Driver)(nil)
 func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errors.New("the agent did not answer in time"))
 	defer cancel()
+	s, err := d.start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, s.Abandon(ctx, err)
+	}
+	return s, nil
+}
+
+func (d *Driver) start(ctx context.Context, o agent.OpenOptions) (*session, error) {
+	if o.Agent.Prepare != nil {
+		env, err := o.Agent.Prepare(ctx, o.Agent, o.Dir, o.Env, o.Permission)
+		if err != nil {
+			return nil, err
+		}
+		o.Agent.Env = slices.Concat(o.Agent.Env, env)
+	}
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails
 	nonce := hex.EncodeToString(random[:])
-	s := &session{o: o, t: translator{nonce: nonce, tools: map[string]*toolState{}}, replaying: true}
+	s := &session{o: o, t: translator{nonce: nonce, tools: map[string]*toolState{}}, replaying: true, commands: make(chan []api.AgentCommand, 1)}
 	conn, err := rpc.Start(rpc.Options{
 		Open: o, WriteTimeout: d.writeTimeout, Handle: s.handle, Log: d.log,
 		SignIn: func(e *jsonl.Error) bool { return e.Code == authRequired },
@@ -67,9 +87,6 @@ func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, 
 	}
 	s.Conn, s.questions = conn, rpc.NewQuestions(conn, nonce)
 	go s.Run()
-	if err := s.open(ctx); err != nil {
-		return nil, s.Abandon(ctx, err)
-	}
 	return s, nil
 }
 
@@ -89,6 +106,12 @@ type session struct {
 	info        agent.SessionInfo
 	prompting   bool
 	interrupted bool
+	pictures    bool     // the agent takes them
+	choices     choices  // what can be chosen, and is
+	own         settings // what was chosen when the session was opened
+
+	// commands has the newest list of slash commands.
+	commands chan []api.AgentCommand
 }
 
 func (s *session) Info() agent.SessionInfo {

@@ -147,17 +147,26 @@ func (f *fakeAgent) turn(role string, m agenttest.Message) string {
 		f.update(`"sessionUpdate":"usage_update","used":5,"size":10`)
 		f.update(`"sessionUpdate":"current_mode_update","currentModeId":"x"`)
 		f.ask("elicitation/create", `{}`)
+		f.ask("dance/tango", `{}`)
 	case "permission":
 		f.ask("vendor/item/requestApproval", `{"reason":"Launch the rocket?"}`)
 		f.ask("session/request_permission", `{"options":[{"optionId":"maybe","name":"Maybe","kind":"allow_on_tuesdays"}],"toolCall":{"toolCallId":"t9","title":"think hard","kind":"levitate"}}`)
 		f.ask("session/request_permission", `null`)
 	case "huge":
-		f.say(strings.Repeat("0123456789abcdef", 20<<16))
+		f.say(strings.Repeat("0123456789abcdef", agenttest.HugeBytes/16))
 	case "flood":
-		for i := range 50_000 {
+		for i := range agenttest.FloodPieces {
 			f.update(fmt.Sprintf(`"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"%d "}`, i))
 		}
 		_ = f.Out.Flush()
+	case agenttest.Leaves:
+		if err := f.Leave(); err != nil {
+			f.say(err.Error())
+			break
+		}
+		f.say("it is on its way")
+		_, _ = f.Read()
+		return ""
 	case "stubborn":
 		f.say("I will not stop")
 		return ""

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/acp"
 	"catamaran/internal/agent/agenttest"
+	"catamaran/internal/api"
 )
 
 // real returns a target for an installed program.
@@ -28,13 +30,32 @@ func real(t *testing.T, folder, program string, args ...string) agenttest.Target
 func TestOpenCode(t *testing.T) {
 	target := real(t, "opencode-ai@1.18.33", "opencode", "acp")
 	target.Output = "hello-from-tool"
-	target.Config.ModeEnv = agent.OpenCodeModeEnv()
+	target.Report = "OpenCode"
+	target.Config.Prepare = agent.OpenCodePrepare
+	target.See, target.Seen = "count the pictures", "I see 1 of them."
+	target.Which, target.Model = "which model are you", "fake/other-model"
+	target.Named = "other-model"
+	target.Offers = func(o api.AgentOptions) string {
+		switch {
+		case !o.Plan || !o.Images || o.Steer:
+			return "it offers something else"
+		case o.DefaultModel != "fake/fake-model" || !slices.ContainsFunc(o.Models, func(m api.AgentModel) bool { return m.ID == "fake/other-model" }):
+			return "models are missing"
+		case !slices.ContainsFunc(o.Commands, func(c api.AgentCommand) bool { return c.Name == "init" }):
+			return "the command init is missing"
+		}
+		return ""
+	}
 	target.Env = func(t *testing.T, dir, state string) []string {
 		config, err := json.Marshal(map[string]any{
 			"model": "fake/fake-model", "small_model": "fake/fake-model", "autoupdate": false, "share": "disabled",
 			"provider": map[string]any{"fake": map[string]any{
 				"npm": "@ai-sdk/openai-compatible", "name": "Fake", "options": map[string]any{"baseURL": agenttest.Model(t, dir) + "/v1", "apiKey": "none"},
-				"models": map[string]any{"fake-model": map[string]any{"name": "Fake model", "limit": map[string]any{"context": 100000, "output": 8000}}},
+				"models": map[string]any{
+					"fake-model": map[string]any{"name": "Fake model", "limit": map[string]any{"context": 100000, "output": 8000}, "attachment": true,
+						"modalities": map[string]any{"input": []string{"text", "image"}, "output": []string{"text"}}},
+					"other-model": map[string]any{"name": "Other model", "limit": map[string]any{"context": 100000, "output": 8000}},
+				},
 			}},
 		})
 		if err != nil {
@@ -48,6 +69,20 @@ func TestOpenCode(t *testing.T) {
 
 func TestGeminiCLI(t *testing.T) {
 	target := real(t, "gemini-cli@0.61.0", "gemini", "--acp")
+	target.Report = "Gemini CLI"
+	target.See, target.Seen = "count the pictures", "I see 1 of them."
+	target.Which, target.Model = "which model are you", "gemini-2.5-pro"
+	target.Offers = func(o api.AgentOptions) string {
+		switch {
+		case !o.Plan || !o.Images || o.Steer:
+			return "it offers something else"
+		case len(o.Models) < 2 || o.DefaultModel == "":
+			return "models are missing"
+		case !slices.ContainsFunc(o.Commands, func(c api.AgentCommand) bool { return c.Name == "init" }):
+			return "the command init is missing"
+		}
+		return ""
+	}
 	target.Env = func(t *testing.T, dir, state string) []string {
 		settings := filepath.Join(state, ".gemini", "settings.json")
 		if err := os.MkdirAll(filepath.Dir(settings), 0o755); err != nil {

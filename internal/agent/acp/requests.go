@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"catamaran/internal/agent"
+	"catamaran/internal/agent/form"
 	"catamaran/internal/agent/jsonl"
 	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
@@ -21,6 +22,8 @@ func (s *session) handle(m jsonl.Message) {
 		s.Log.Debug("notification ignored", "method", proc.Text([]byte(m.Method)))
 	case m.Method == "session/request_permission":
 		s.ask(m)
+	case m.Method == "elicitation/create", m.Method == "session/elicitation":
+		s.elicit(m)
 	case asksPermission(m.Method):
 		s.ask(m)
 	default:
@@ -52,6 +55,21 @@ func (s *session) update(params json.RawMessage) {
 		s.Log.Debug("update of another session ignored")
 		return
 	}
+	raw := p["update"]
+	if raw == nil {
+		raw = params
+	}
+	if !isText {
+		u := lenient.Fields(raw)
+		switch lenient.Text(u["sessionUpdate"]) {
+		case "available_commands_update":
+			s.heard(u["availableCommands"])
+			return
+		case "current_mode_update", "config_option_update":
+			s.changed(u)
+			return
+		}
+	}
 	s.sinkMu.Lock()
 	defer s.sinkMu.Unlock()
 	// What comes before the first prompt is the history of a loaded session, which is
@@ -62,10 +80,6 @@ func (s *session) update(params json.RawMessage) {
 	if isText {
 		s.emitLocked(s.t.chunk(quick.kind(), quick.Update.MessageID, quick.Update.Content.Text)...)
 		return
-	}
-	raw := p["update"]
-	if raw == nil {
-		raw = params
 	}
 	s.emitLocked(s.t.update(raw)...)
 }
@@ -107,8 +121,37 @@ func (s *session) ask(m jsonl.Message) {
 	s.emitLocked(e)
 }
 
+// elicit asks what the agent wants to know. It is for the person in every mode.
+func (s *session) elicit(m jsonl.Message) {
+	q, reply := form.Read(m.Params, s.o.Agent.Name)
+	e := agent.Event{Kind: agent.KindQuestion, Question: q}
+	if t := lenient.Text(lenient.Fields(m.Params)["toolCallId"]); t != "" {
+		e.ToolID = toolID(t)
+	}
+	s.sinkMu.Lock()
+	defer s.sinkMu.Unlock()
+	s.mu.Lock()
+	late := s.prompting && s.interrupted
+	if !late {
+		e.ID = s.questions.Ask(m.ID, form.Cancelled(), reply)
+	}
+	s.mu.Unlock()
+	if late {
+		s.Respond(m.ID, form.Cancelled())
+		return
+	}
+	s.emitLocked(e)
+}
+
 // automatic returns the option the permission mode chooses, "" to ask the person.
 func (s *session) automatic(a *api.Approval) string {
+	s.mu.Lock()
+	plan := s.choices.mode.planMode()
+	planning := plan != "" && s.choices.mode.current == plan
+	s.mu.Unlock()
+	if planning {
+		return "" // what it asks then is whether to carry the plan out
+	}
 	switch s.o.Permission {
 	case api.PermissionFull:
 	case api.PermissionAcceptEdits:

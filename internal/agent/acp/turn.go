@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/jsonl"
-	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
 	"catamaran/internal/proc"
 )
@@ -19,9 +17,13 @@ type object = map[string]any
 type initialized struct {
 	ProtocolVersion   json.Number `json:"protocolVersion"`
 	AgentCapabilities struct {
-		LoadSession         bool `json:"loadSession"`
+		LoadSession        bool `json:"loadSession"`
+		PromptCapabilities struct {
+			Image bool `json:"image"`
+		} `json:"promptCapabilities"`
 		SessionCapabilities struct {
 			Resume json.RawMessage `json:"resume"`
+			Close  json.RawMessage `json:"close"`
 		} `json:"sessionCapabilities"`
 	} `json:"agentCapabilities"`
 	AgentInfo struct {
@@ -31,41 +33,53 @@ type initialized struct {
 
 type opened struct {
 	SessionID string `json:"sessionId"`
-	Modes     struct {
-		AvailableModes []struct {
-			ID string `json:"id"`
-		} `json:"availableModes"`
-		CurrentModeID string `json:"currentModeId"`
-	} `json:"modes"`
-	ConfigOptions []struct {
-		ID           string          `json:"id"`
-		Category     string          `json:"category"`
-		CurrentValue json.RawMessage `json:"currentValue"`
-		Options      []struct {
-			Value json.RawMessage `json:"value"`
-		} `json:"options"`
-	} `json:"configOptions"`
+	choicesJSON
+}
+
+func offered(raw json.RawMessage) bool {
+	return len(raw) > 0 && string(raw) != "null" && string(raw) != "false"
+}
+
+// initialize begins the conversation.
+func (s *session) initialize(ctx context.Context) (in initialized, err error) {
+	err = s.Call(ctx, "initialize", object{
+		"protocolVersion": 1,
+		"clientCapabilities": object{
+			"fs": object{"readTextFile": false, "writeTextFile": false}, "terminal": false,
+			"elicitation": object{"form": object{}, "url": object{}},
+		},
+		"clientInfo": clientInfo,
+	}, &in)
+	if err != nil {
+		return in, err
+	}
+	if v := in.ProtocolVersion.String(); v != "" && v != "1" {
+		return in, &api.Error{Code: api.CodeAgentFailed, Message: fmt.Sprintf("%s speaks version %s of the agent protocol; this app speaks version 1.", s.o.Agent.Name, v),
+			Hint: "Update the app or install another version of the agent."}
+	}
+	s.mu.Lock()
+	s.info.PID, s.info.Version, s.pictures = s.PID(), in.AgentInfo.Version, in.AgentCapabilities.PromptCapabilities.Image
+	s.mu.Unlock()
+	return in, nil
+}
+
+// create makes a fresh session.
+func (s *session) create(ctx context.Context) (op opened, err error) {
+	if err := s.Call(ctx, "session/new", object{"cwd": s.o.Dir, "mcpServers": []any{}}, &op); err != nil {
+		return op, err
+	}
+	if op.SessionID == "" {
+		return op, &api.Error{Code: api.CodeAgentFailed, Message: s.o.Agent.Name + " opened a session without an id.", Details: s.Details("")}
+	}
+	return op, nil
 }
 
 // open initializes and gets a session.
 func (s *session) open(ctx context.Context) error {
-	var in initialized
-	err := s.Call(ctx, "initialize", object{
-		"protocolVersion":    1,
-		"clientCapabilities": object{"fs": object{"readTextFile": false, "writeTextFile": false}, "terminal": false},
-		"clientInfo":         clientInfo,
-	}, &in)
+	in, err := s.initialize(ctx)
 	if err != nil {
 		return err
 	}
-	if v := in.ProtocolVersion.String(); v != "" && v != "1" {
-		return &api.Error{Code: api.CodeAgentFailed, Message: fmt.Sprintf("%s speaks version %s of the agent protocol; this app speaks version 1.", s.o.Agent.Name, v),
-			Hint: "Update the app or install another version of the agent."}
-	}
-	s.mu.Lock()
-	s.info.PID, s.info.Version = s.PID(), in.AgentInfo.Version
-	s.mu.Unlock()
-
 	var op opened
 	resumed := false
 	if s.o.Resume != "" {
@@ -75,19 +89,17 @@ func (s *session) open(ctx context.Context) error {
 		}
 	}
 	if !resumed {
-		op = opened{}
-		if err := s.Call(ctx, "session/new", object{"cwd": s.o.Dir, "mcpServers": []any{}}, &op); err != nil {
+		if op, err = s.create(ctx); err != nil {
 			return err
-		}
-		if op.SessionID == "" {
-			return &api.Error{Code: api.CodeAgentFailed, Message: s.o.Agent.Name + " opened a session without an id.", Details: s.Details("")}
 		}
 	}
 	s.mu.Lock()
 	s.id = op.SessionID
 	s.info.Resume, s.info.Resumed = op.SessionID, resumed
+	s.choices = op.read()
+	s.own = s.choices.chosen()
 	s.mu.Unlock()
-	return s.setMode(ctx, op)
+	return s.choose(ctx, s.o.Settings)
 }
 
 // resume continues the session of an earlier process: by session/resume where the
@@ -95,8 +107,8 @@ func (s *session) open(ctx context.Context) error {
 // does not know the session any more is no error.
 func (s *session) resume(ctx context.Context, in initialized) (opened, bool, error) {
 	method := ""
-	switch raw := in.AgentCapabilities.SessionCapabilities.Resume; {
-	case len(raw) > 0 && string(raw) != "null" && string(raw) != "false":
+	switch {
+	case offered(in.AgentCapabilities.SessionCapabilities.Resume):
 		method = "session/resume"
 	case in.AgentCapabilities.LoadSession:
 		method = "session/load"
@@ -132,63 +144,6 @@ func (s *session) flush(ctx context.Context) {
 	}
 }
 
-// modeNames are the ids that agents use for our three permission modes, in the
-// order they are tried: Gemini CLI and the demo agent, Claude's adapter, Codex's adapter.
-var modeNames = map[api.PermissionMode][]string{
-	api.PermissionSupervised:  {"default", "ask", "manual", "read-only"},
-	api.PermissionAcceptEdits: {"autoEdit", "auto-edit", "auto_edit", "acceptEdits", "accept-edits", "workspace-write", "default"},
-	api.PermissionFull:        {"yolo", "bypassPermissions", "agent-full-access", "full-access"},
-}
-
-// setMode makes the agent's own mode match. Agents start in modes that do not
-// ask, so a refusal is told to the person.
-func (s *session) setMode(ctx context.Context, op opened) error {
-	var current, wanted, option string
-	var offered []string
-	if len(op.Modes.AvailableModes) > 0 {
-		current = op.Modes.CurrentModeID
-		for _, m := range op.Modes.AvailableModes {
-			offered = append(offered, m.ID)
-		}
-	} else {
-		for _, c := range op.ConfigOptions {
-			if c.Category != "mode" && c.ID != "mode" {
-				continue
-			}
-			option, current = c.ID, lenient.Text(c.CurrentValue)
-			for _, v := range c.Options {
-				offered = append(offered, lenient.Text(v.Value))
-			}
-			break
-		}
-	}
-	for _, name := range modeNames[s.o.Permission] {
-		if slices.Contains(offered, name) {
-			wanted = name
-			break
-		}
-	}
-	if wanted == "" || wanted == current {
-		return nil
-	}
-	var err error
-	if option != "" {
-		err = s.Call(ctx, "session/set_config_option", object{"sessionId": op.SessionID, "configId": option, "value": wanted}, nil)
-	} else {
-		err = s.Call(ctx, "session/set_mode", object{"sessionId": op.SessionID, "modeId": wanted}, nil)
-	}
-	var answer *jsonl.Error
-	if !errors.As(err, &answer) {
-		return err
-	}
-	s.Log.Warn("agent refused a mode", "mode", wanted, "error", err)
-	if s.o.Permission != api.PermissionFull {
-		s.emit(agent.Event{Kind: agent.KindNotice, ID: "notice:" + s.t.nonce + "-mode", Level: "warning",
-			Append: fmt.Sprintf("%s refused its mode %q and stays in %q: it may act without asking.", s.o.Agent.Name, wanted, current)})
-	}
-	return nil
-}
-
 // Prompt runs one turn.
 func (s *session) Prompt(ctx context.Context, in agent.Input) (agent.StopReason, error) {
 	s.mu.Lock()
@@ -209,7 +164,13 @@ func (s *session) Prompt(ctx context.Context, in agent.Input) (agent.StopReason,
 		Usage      json.RawMessage `json:"usage"`
 		Meta       json.RawMessage `json:"_meta"`
 	}
-	err := s.Call(ctx, "session/prompt", object{"sessionId": id, "prompt": []object{{"type": "text", "text": in.Text}}}, &r)
+	blocks, err := s.blocks(in)
+	if err == nil {
+		err = s.choose(ctx, in.Settings)
+	}
+	if err == nil {
+		err = s.Call(ctx, "session/prompt", object{"sessionId": id, "prompt": blocks}, &r)
+	}
 
 	s.mu.Lock()
 	s.prompting = false

@@ -38,8 +38,9 @@ type Target struct {
 	Ask, Told string
 	// See is a prompt that comes with one picture, Seen a part of what it says to it.
 	See, Seen string
-	// Which is a prompt that makes it tell its model, Model one that can be chosen.
-	Which, Model string
+	// Which is a prompt that makes it tell its model, Model one that can be chosen, Named
+	// what it calls that where it is another name.
+	Which, Model, Named string
 	// Effort can be chosen.
 	Effort string
 	// Slow is a prompt that takes a few seconds, Steered what it says once it got
@@ -49,6 +50,10 @@ type Target struct {
 	PlanFor, Plan string
 	// Offers is what Driver.Options must tell at least: nil leaves it out.
 	Offers func(o api.AgentOptions) string
+
+	// Report is the agent's name in docs/agents.md, for real ones.
+	Report string
+	record *recording
 
 	// Restart, when set, is called between two processes of one session.
 	Restart func(t *testing.T, dir, state string)
@@ -209,6 +214,9 @@ func (s *Story) Reopen(mode api.PermissionMode, resume string) {
 		s.T.Fatalf("open: %v (%+v)", err, api.AsError(err))
 	}
 	s.Session = session
+	if s.Target.record != nil {
+		s.Target.record.version(session.Info().Version)
+	}
 	s.T.Cleanup(func() { s.Close(session) })
 }
 

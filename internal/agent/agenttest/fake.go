@@ -66,3 +66,25 @@ func (f *Fake) Line(format string, args ...any) {
 	fmt.Fprintf(f.Out, format+"\n", args...)
 	_ = f.Out.Flush()
 }
+
+// Roles of a driver's scripted agent that Hostile needs: Huge says HugeBytes in one
+// message, Flood says FloodText in many, Leaves calls Fake.Leave and then says something.
+const (
+	Huge, Flood, Leaves = "huge", "flood", "leaves"
+
+	// HugeBytes makes a line of 60 MiB; the bound is 64.
+	HugeBytes = 60 << 20
+	// FloodPieces are numbered, each followed by a space: FloodBytes in all.
+	FloodPieces, FloodBytes = 50_000, 288_890
+)
+
+// leaveVar names a fifo for Fake.Leave.
+const leaveVar = "CATAMARAN_TEST_LEAVE"
+
+// Leave starts a child in a session of its own that ignores SIGTERM and SIGHUP and
+// holds the fifo that the story reads.
+func (f *Fake) Leave() error {
+	const script = `exec 3>"$0"; trap '' TERM HUP INT; while :; do sleep 60; done`
+	_, err := os.StartProcess("/bin/sh", []string{"sh", "-c", `command -v setsid >/dev/null && exec setsid sh -c "$1" "$0"; exec sh -c "$1" "$0"`, os.Getenv(leaveVar), script}, &os.ProcAttr{Env: os.Environ()})
+	return err
+}

@@ -127,22 +127,26 @@ func pictured(t *testing.T, target Target) {
 
 // modelled chooses a model when the session is opened, then takes it back, and chooses it again in between.
 func modelled(t *testing.T, target Target) {
+	named := target.Named
+	if named == "" {
+		named = target.Model
+	}
 	chosen := agent.Settings{Model: target.Model, Effort: target.Effort}
 	s := &Story{Settings: chosen}
 	s = openIn(t, target, api.PermissionSupervised, s)
 	s.ends(agent.Input{Text: target.Which})
-	if said := s.Text(agent.KindMessage); !strings.Contains(said, target.Model) {
-		t.Errorf("opened with it: said %q; want %q in it", said, target.Model)
+	if said := s.Text(agent.KindMessage); !strings.Contains(said, named) {
+		t.Errorf("opened with it: said %q; want %q in it", said, named)
 	}
 	s.change(agent.Settings{})
 	s.ends(agent.Input{Text: target.Which})
-	if said := s.Text(agent.KindMessage); strings.Contains(said, target.Model) {
+	if said := s.Text(agent.KindMessage); strings.Contains(said, named) {
 		t.Errorf("taken back: said %q", said)
 	}
 	s.change(chosen)
 	s.ends(agent.Input{Text: target.Which})
-	if said := s.Text(agent.KindMessage); !strings.Contains(said, target.Model) {
-		t.Errorf("chosen again: said %q; want %q in it", said, target.Model)
+	if said := s.Text(agent.KindMessage); !strings.Contains(said, named) {
+		t.Errorf("chosen again: said %q; want %q in it", said, named)
 	}
 }
 
@@ -192,9 +196,15 @@ func planned(t *testing.T, target Target) {
 	s := openIn(t, target, api.PermissionSupervised, &Story{Settings: agent.Settings{Plan: true}})
 	s.AnswerAll("reject_once")
 	s.ends(agent.Input{Text: target.PlanFor})
-	plans := s.Of(agent.KindPlan)
-	if len(plans) == 0 || !strings.Contains(plans[len(plans)-1].Append, target.Plan) {
-		t.Errorf("plans = %+v; want %q in the last", plans, target.Plan)
+	plan := ""
+	for _, e := range s.Of(agent.KindPlan) {
+		plan = e.Append
+		for _, step := range e.Plan {
+			plan += step.Text + "\n"
+		}
+	}
+	if !strings.Contains(plan, target.Plan) {
+		t.Errorf("the last plan is %q; want %q in it", plan, target.Plan)
 	}
 	// Without the plan mode it works again as it did.
 	s.change(agent.Settings{})

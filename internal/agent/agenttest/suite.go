@@ -13,6 +13,9 @@ import (
 
 // Run tells every story to the target.
 func Run(t *testing.T, target Target) {
+	rec := &recording{report: Report{Agent: target.Report}}
+	target.record = rec
+	t.Cleanup(func() { rec.write(t) })
 	for _, c := range []struct {
 		name  string
 		story func(*testing.T, Target)
@@ -33,10 +36,13 @@ func Run(t *testing.T, target Target) {
 		{"steered in a turn", steered},
 		{"a plan first", planned},
 	} {
-		if has, ok := may[c.name]; ok && !has(target) {
-			continue
-		}
+		has, ok := may[c.name]
+		runs := !ok || has(target)
 		t.Run(c.name, func(t *testing.T) {
+			rec.story(t, c.name, runs)
+			if !runs {
+				return // the agent has nothing of the kind
+			}
 			t.Parallel()
 			c.story(t, target)
 		})

@@ -2,10 +2,10 @@ package claude
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"catamaran/internal/agent"
+	"catamaran/internal/agent/form"
 	"catamaran/internal/agent/jsonl"
 	"catamaran/internal/agent/lenient"
 	"catamaran/internal/api"
@@ -21,9 +21,6 @@ const (
 
 // handle takes everything the agent sends unasked, in order.
 func (s *session) handle(m jsonl.Message) {
-	s.sinkMu.Lock()
-	s.dropLocked()
-	s.sinkMu.Unlock()
 	if m.ID != nil {
 		s.request(m)
 		return
@@ -46,8 +43,11 @@ func (s *session) handle(m jsonl.Message) {
 	}
 }
 
-// system keeps the session id: every start of a turn tells it.
+// system keeps the session id, which every start of a turn tells, and the agent's mode.
 func (s *session) system(f map[string]json.RawMessage) {
+	if mode := lenient.Text(f["permissionMode"]); mode != "" {
+		s.planned(mode == planMode)
+	}
 	id := lenient.Text(f["session_id"])
 	if lenient.Text(f["subtype"]) != "init" || id == "" {
 		return
@@ -61,8 +61,9 @@ func (s *session) system(f map[string]json.RawMessage) {
 	s.info.Version = lenient.Or(lenient.Text(f["claude_code_version"]), s.info.Version)
 }
 
-// result ends the running turn. One that tells of turns still queued belongs to a
-// turn the agent began by itself, before ours.
+// result ends the running turn, unless it is of another one: of a turn that nobody
+// waits for any more, or that the agent began by itself, or of the first of several
+// that answer what was sent to this one.
 func (s *session) result(line json.RawMessage) {
 	r := readResult(line)
 	s.sinkMu.Lock()
@@ -70,17 +71,40 @@ func (s *session) result(line json.RawMessage) {
 	s.sinkMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.owed > 0:
-		s.owed--
-	case s.turn == nil || r.Queued > 0:
-		s.Log.Info("end of a turn nobody waits for", "subtype", proc.Text([]byte(r.Subtype)))
+	if !s.ends(&r) {
+		s.Log.Info("end of a turn nobody waits for, or not yet", "subtype", proc.Text([]byte(r.Subtype)))
+		return
+	}
+	select {
+	case s.turn <- r:
 	default:
-		select {
-		case s.turn <- r:
-		default:
+	}
+}
+
+// ends reports whether a result is the running turn's last; s.mu must be held.
+func (s *session) ends(r *result) bool {
+	mine := false
+	for _, id := range r.Messages {
+		if s.waits[id] {
+			mine = true
+			delete(s.waits, id)
 		}
 	}
+	switch {
+	case s.owed > 0 && !mine:
+		s.owed--
+		return false
+	case s.turn == nil:
+		return false
+	case s.interrupted:
+	case len(r.Messages) > 0 && (!mine || len(s.waits) > 0):
+		s.in, s.out = s.in+r.Input, s.out+r.Output
+		return false
+	case len(r.Messages) == 0 && r.Queued > 0:
+		return false
+	}
+	r.Input, r.Output = s.in+r.Input, s.out+r.Output
+	return true
 }
 
 // request answers the agent's control requests, or passes them on.
@@ -93,13 +117,11 @@ func (s *session) request(m jsonl.Message) {
 		// No hooks were registered; without an answer the agent would wait.
 		s.Respond(m.ID, object{"continue": true})
 	case m.Method == "elicitation":
-		s.Respond(m.ID, object{"action": "decline"})
-		s.sinkMu.Lock()
-		defer s.sinkMu.Unlock()
-		s.emitLocked(s.t.notice("warning", "A tool server asked for input that this app cannot show; it was declined: "+lenient.Text(f["message"])))
+		q, reply := form.Read(elicitation(f), lenient.Or(lenient.Text(f["mcp_server_name"]), "A tool server"))
+		s.ask(m, card{question: q, reply: reply, cancelled: form.Cancelled()})
 	case asksPermission(m.Method):
 		title := lenient.Or(lenient.Text(f["title"]), lenient.Or(lenient.Text(f["message"]), lenient.Or(lenient.Text(f["description"]), lenient.Or(lenient.Text(f["reason"]), m.Method))))
-		s.ask(m, question{
+		s.ask(m, card{
 			approval: &api.Approval{Title: title, Options: yesNo("Allow", "Decline")}, raw: m.Params,
 			answer: func(option string) any { return decision(option, f["input"], nil, declined) },
 		})
@@ -113,36 +135,44 @@ func asksPermission(method string) bool {
 	return strings.Contains(method, "permission") || strings.Contains(method, "approval") || strings.Contains(method, "can_use")
 }
 
-// question is one card of a request.
-type question struct {
-	approval *api.Approval
-	toolID   string
-	raw      json.RawMessage
-	answer   func(option string) any
+// card is what a request asks a person: an approval with its answer by option, or a
+// question with its reply and its answer where the turn is cancelled.
+type card struct {
+	approval  *api.Approval
+	question  *api.Question
+	toolID    string
+	raw       json.RawMessage
+	answer    func(option string) any
+	reply     func(answers []api.QuestionAnswerPart) any
+	cancelled any
 }
 
-// ask shows the cards of one request. After an interrupt everything is answered as
+// ask shows the card of a request. After an interrupt everything is answered as
 // cancelled. sinkMu must not be held.
-func (s *session) ask(m jsonl.Message, cards ...question) {
+func (s *session) ask(m jsonl.Message, c card) {
+	if c.cancelled == nil {
+		c.cancelled = decision("", nil, nil, "")
+	}
+	e := agent.Event{Kind: agent.KindApproval, ToolID: c.toolID, Approval: c.approval, Question: c.question, Raw: c.raw}
 	s.sinkMu.Lock()
 	defer s.sinkMu.Unlock()
 	s.mu.Lock()
 	late := s.turn != nil && s.interrupted
-	var ids []string
-	if !late {
-		for _, c := range cards {
-			ids = append(ids, s.questions.Add(m.ID, c.approval.Options, c.answer))
-		}
+	switch {
+	case late:
+	case c.question != nil:
+		e.Kind = agent.KindQuestion
+		e.ID = s.questions.Ask(m.ID, c.cancelled, c.reply)
+	default:
+		c.approval.State = api.ApprovalPending
+		e.ID = s.questions.Add(m.ID, c.approval.Options, c.answer)
 	}
 	s.mu.Unlock()
 	if late {
-		s.Respond(m.ID, decision("", nil, nil, ""))
+		s.Respond(m.ID, c.cancelled)
 		return
 	}
-	for i, c := range cards {
-		c.approval.State = api.ApprovalPending
-		s.emitLocked(agent.Event{Kind: agent.KindApproval, ID: ids[i], ToolID: c.toolID, Approval: c.approval, Raw: c.raw})
-	}
+	s.emitLocked(e)
 }
 
 func yesNo(yes, no string) []api.ApprovalOption {
@@ -183,46 +213,55 @@ func (s *session) tool(m jsonl.Message, f map[string]json.RawMessage) {
 	s.emitLocked(s.t.use(use, name, input)...)
 	plan := s.t.plan(use, input)
 	s.sinkMu.Unlock()
-	card := question{}
+	c := card{}
 	if use != "" {
-		card.toolID = toolID(use)
+		c.toolID = toolID(use)
+	}
+	if name == "AskUserQuestion" {
+		if q, reply := questionnaire(input); q != nil {
+			c.question, c.reply = q, reply
+			s.ask(m, c)
+			return
+		}
 	}
 	switch {
-	case name == "AskUserQuestion" && s.questionnaire(m, card, input):
 	case name == "ExitPlanMode":
 		if plan != "" {
-			s.emit(agent.Event{Kind: agent.KindMessage, ID: "message:plan-" + lenient.Or(use, "0"), Append: plan})
+			s.emit(agent.Event{Kind: agent.KindPlan, ID: "plan:" + lenient.Or(use, "0"), Append: plan})
 		}
-		card.approval = &api.Approval{Title: "Carry out this plan?", Options: yesNo("Carry it out", "Keep planning")}
-		card.answer = func(option string) any {
+		c.approval = &api.Approval{Title: "Carry out this plan?", Kind: "plan", Options: yesNo("Carry it out", "Keep planning")}
+		c.answer = func(option string) any {
 			// The agent goes on in its default mode unless it is told otherwise.
 			return decision(option, input, []any{object{"type": "setMode", "mode": s.mode, "destination": "session"}}, replan)
 		}
-		s.ask(m, card)
-	case s.o.Permission == api.PermissionFull && name != "AskUserQuestion" && !lenient.True(f["requires_user_interaction"]) && !s.stopping():
+		s.ask(m, c)
+	case s.unasked(name) && !lenient.True(f["requires_user_interaction"]):
 		s.Respond(m.ID, decision(allowOnce, input, nil, ""))
 	default:
 		d := describe(name, input)
-		card.approval = &api.Approval{Title: d.Title, Kind: d.Kind, Command: d.Command, Edits: d.Edits}
+		c.approval = &api.Approval{Title: d.Title, Kind: d.Kind, Command: d.Command, Edits: d.Edits}
 		permissions, label := suggestions(f["permission_suggestions"])
-		card.approval.Options = yesNo("Allow", "Decline")
+		c.approval.Options = yesNo("Allow", "Decline")
 		if len(permissions) > 0 {
-			card.approval.Options = append(card.approval.Options, api.ApprovalOption{ID: allowSession, Name: label, Kind: "allow_always"})
+			c.approval.Options = append(c.approval.Options, api.ApprovalOption{ID: allowSession, Name: label, Kind: "allow_always"})
 		}
-		card.answer = func(option string) any {
+		c.answer = func(option string) any {
 			if option == allowSession {
 				return decision(option, input, permissions, "")
 			}
 			return decision(option, input, nil, declined)
 		}
-		s.ask(m, card)
+		s.ask(m, c)
 	}
 }
 
-func (s *session) stopping() bool {
+// unasked reports whether a tool is allowed without asking: with full access, but for
+// questions, while the agent plans, and once the turn is being stopped.
+func (s *session) unasked(tool string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.turn != nil && s.interrupted
+	stopping := s.turn != nil && s.interrupted
+	return s.o.Permission == api.PermissionFull && tool != "AskUserQuestion" && !s.planning && !stopping
 }
 
 // suggestions are the agent's own proposals of what to allow from now on, for this
@@ -252,98 +291,4 @@ func suggestions(raw json.RawMessage) (permissions []any, label string) {
 		label += ": " + s
 	}
 	return permissions, label
-}
-
-// questionnaire shows one card per question and answers when all are answered;
-// declining one declines all. It reports false when there is nothing to choose.
-func (s *session) questionnaire(m jsonl.Message, card question, input json.RawMessage) bool {
-	questions := lenient.List(lenient.Fields(input)["questions"])
-	answers := map[string]string{}
-	given, over := 0, false
-	var cards []question
-	for _, raw := range questions {
-		q := lenient.Fields(raw)
-		text := lenient.Text(q["question"])
-		options, labels := choices(q)
-		if text == "" || len(labels) == 0 {
-			return false
-		}
-		c := card
-		c.approval = &api.Approval{Title: text, Options: options}
-		// Answers of one request are made one at a time, see rpc.Questions.
-		c.answer = func(option string) any {
-			if over {
-				return nil
-			}
-			if option == "" || option == decline {
-				over = true
-				s.dropMu.Lock()
-				s.drop = append(s.drop, m.ID)
-				s.dropMu.Unlock()
-				return decision(option, nil, nil, unanswered)
-			}
-			answers[text] = labels[option]
-			if given++; given < len(cards) {
-				return nil
-			}
-			all := lenient.Fields(input)
-			b, err := json.Marshal(answers)
-			if err != nil {
-				return decision(decline, nil, nil, unanswered)
-			}
-			all["answers"] = b
-			whole, err := json.Marshal(all)
-			if err != nil {
-				return decision(decline, nil, nil, unanswered)
-			}
-			return decision(allowOnce, whole, nil, "")
-		}
-		cards = append(cards, c)
-	}
-	if len(cards) == 0 {
-		return false
-	}
-	s.ask(m, cards...)
-	return true
-}
-
-// choices are a question's options, and what each of them says to the agent. A card
-// takes one answer, so of a multiple choice it offers each and all of them.
-func choices(q map[string]json.RawMessage) ([]api.ApprovalOption, map[string]string) {
-	var options []api.ApprovalOption
-	says := map[string]string{}
-	var labels []string
-	add := func(name, meaning string) {
-		id := fmt.Sprintf("answer-%d", len(options)+1)
-		options = append(options, api.ApprovalOption{ID: id, Name: name, Kind: "answer"})
-		says[id] = meaning
-	}
-	for _, raw := range lenient.List(q["options"]) {
-		label := lenient.Or(lenient.Text(lenient.Fields(raw)["label"]), lenient.Text(raw))
-		if label == "" {
-			continue
-		}
-		labels = append(labels, label)
-		add(label, label)
-	}
-	if lenient.True(q["multiSelect"]) && len(labels) > 1 {
-		add("All of these", strings.Join(labels, ", "))
-	}
-	if len(labels) > 0 {
-		options = append(options, api.ApprovalOption{ID: decline, Name: "Answer in a message", Kind: "reject_once"})
-	}
-	return options, says
-}
-
-// dropLocked takes back the cards of requests that were answered as a whole.
-func (s *session) dropLocked() {
-	s.dropMu.Lock()
-	requests := s.drop
-	s.drop = nil
-	s.dropMu.Unlock()
-	for _, r := range requests {
-		for _, id := range s.questions.Withdraw(r) {
-			s.emitLocked(agent.Event{Kind: agent.KindApprovalResolved, ID: id})
-		}
-	}
 }

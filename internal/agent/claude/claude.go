@@ -14,7 +14,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,14 +58,21 @@ var modes = map[api.PermissionMode]string{
 
 const bypassMode = "bypassPermissions"
 
+const planMode = "plan"
+
 // launch is how the agent is started this time.
 type launch struct {
-	resume, mode string
+	resume, mode, model, effort string
 }
 
 func (l launch) args(fresh string) []string {
 	args := []string{"-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose",
 		"--permission-prompt-tool", "stdio", "--include-partial-messages", "--permission-mode", l.mode}
+	for _, o := range [][2]string{{"--model", l.model}, {"--effort", l.effort}} {
+		if o[1] != "" && !strings.HasPrefix(o[1], "-") {
+			args = append(args, o[0], o[1])
+		}
+	}
 	if l.resume != "" {
 		return append(args, "--resume", l.resume)
 	}
@@ -80,7 +86,7 @@ func (l launch) args(fresh string) []string {
 func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errors.New("the agent did not answer in time"))
 	defer cancel()
-	l := launch{resume: o.Resume, mode: modes[o.Permission]}
+	l := launch{resume: o.Resume, mode: modes[o.Permission], model: o.Settings.Model, effort: o.Settings.Effort}
 	if l.mode == "" {
 		l.mode = modes[api.PermissionSupervised]
 	}
@@ -136,8 +142,11 @@ func (d *Driver) start(ctx context.Context, o agent.OpenOptions, l launch) (open
 		ended := errors.Is(err, jsonl.ErrClosed)
 		return nil, ended, s.Abandon(ctx, err)
 	}
+	if l.resume != "" && l.model == "" {
+		s.ownModel(ctx)
+	}
 	s.mu.Lock()
-	s.info = agent.SessionInfo{Resume: lenient.Or(l.resume, fresh), Resumed: l.resume != "", PID: s.PID(), Version: in.Version}
+	s.info = agent.SessionInfo{Resume: lenient.Or(l.resume, fresh), Resumed: l.resume != "", PID: s.PID(), Version: in.Version, Steer: true}
 	s.mu.Unlock()
 	if o.Permission == api.PermissionFull && l.mode != bypassMode {
 		s.emit(agent.Event{Kind: agent.KindNotice, ID: "notice:" + nonce + "-mode", Level: "info",
@@ -162,16 +171,17 @@ type session struct {
 	sinkMu sync.Mutex
 	t      *translator
 
-	mu          sync.Mutex
-	info        agent.SessionInfo
-	turn        chan result // capacity 1; nil between turns
-	owed        int         // results of turns nobody waits for any more
+	mu   sync.Mutex
+	info agent.SessionInfo
+	turn chan result // capacity 1; nil between turns
+	owed int         // results of turns nobody waits for any more
+	// waits are the messages of the running turn that no result has told of: what is sent
+	// while the agent answers may become a turn of its own for it.
+	waits       map[string]bool
+	in, out     int64 // tokens of results that were not the turn's last
 	interrupted bool
 	interrupts  int
-
-	// dropMu guards drop: requests that are answered while questions of theirs are open.
-	dropMu sync.Mutex
-	drop   []json.RawMessage
+	planning    bool // the agent is in its plan mode
 }
 
 func (s *session) Info() agent.SessionInfo {
@@ -201,16 +211,16 @@ func (s *session) Prompt(ctx context.Context, in agent.Input) (agent.StopReason,
 		return "", &api.Error{Code: api.CodeConflict, Message: "A turn is already running in this session."}
 	}
 	turn := make(chan result, 1)
-	s.turn, s.interrupted = turn, false
+	s.turn, s.interrupted, s.waits, s.in, s.out = turn, false, map[string]bool{}, 0, 0
 	s.mu.Unlock()
 	s.sinkMu.Lock()
 	s.t.newTurn()
 	s.sinkMu.Unlock()
 
-	err := s.Notify(ctx, "user", object{
-		"type": "user", "parent_tool_use_id": nil, "session_id": "",
-		"message": object{"role": "user", "content": []object{{"type": "text", "text": in.Text}}},
-	})
+	err := s.setPlanning(ctx, in.Settings.Plan)
+	if err == nil {
+		err = s.send(ctx, in)
+	}
 	sent := err == nil
 	var r result
 	if sent {
@@ -271,7 +281,6 @@ func (s *session) endTurn(r result) {
 	left := s.questions.Settle()
 	s.sinkMu.Lock()
 	defer s.sinkMu.Unlock()
-	s.dropLocked()
 	for _, id := range left {
 		s.emitLocked(agent.Event{Kind: agent.KindApprovalResolved, ID: id})
 	}
@@ -286,7 +295,8 @@ func (s *session) Interrupt(ctx context.Context) error {
 	s.interrupts++
 	id := fmt.Sprintf("interrupt-%d", s.interrupts)
 	s.mu.Unlock()
-	err := s.Notify(ctx, "control_request", controlRequest(id, "interrupt", nil))
+	// What was sent to the turn while it ran ends with it.
+	err := s.Notify(ctx, "control_request", controlRequest(id, "interrupt", object{"cancel_queued": true}))
 	s.questions.Cancel()
 	if err != nil {
 		return s.Failure(ctx, "could not be interrupted", err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"catamaran/internal/agent/agenttest"
 )
 
 // fakeAgent is a scripted agent: enough of the protocol to be opened, then what its
@@ -26,12 +28,15 @@ type fakeAgent struct {
 
 type fakeMessage struct {
 	Type      string          `json:"type"`
+	UUID      string          `json:"uuid"`
 	RequestID json.RawMessage `json:"request_id"`
 	Request   struct {
 		Subtype string `json:"subtype"`
+		Mode    string `json:"mode"`
 	} `json:"request"`
 	Message struct {
 		Content []struct {
+			Type string `json:"type"`
 			Text string `json:"text"`
 		} `json:"content"`
 	} `json:"message"`
@@ -100,7 +105,7 @@ func (f *fakeAgent) use(name string, input any) string {
 }
 
 func (f *fakeAgent) result(fields string) {
-	f.line(`{"type":"result","session_id":%q,"usage":{"input_tokens":5,"cache_read_input_tokens":2,"output_tokens":3},"modelUsage":{"m":{"contextWindow":1000}},"queued_turn_count":0,%s}`, f.id, fields)
+	f.line(`{"type":"result","session_id":%q,"usage":{"input_tokens":5,"cache_read_input_tokens":2,"output_tokens":3},"modelUsage":{"m":{"contextWindow":1000}},%s}`, f.id, fields)
 }
 
 const success = `"subtype":"success","is_error":false,"terminal_reason":"completed","stop_reason":"end_turn"`
@@ -163,7 +168,8 @@ func fake(role string) int {
 			if role == "garbage" {
 				f.line("Welcome to Fake 1.0!\n\n{\"half\": \n\x1b[31mred\x1b[0m\n[]\n{}\n{\"type\":7}")
 			}
-			response := `{"claude_code_version":"1.2.3","commands":[]}`
+			response := `{"claude_code_version":"1.2.3","commands":[{"name":"init","description":"Begin","argumentHint":"[how]"},{},7],"models":[{"value":"default","resolvedModel":"s-1"},` +
+				`{"value":"small","resolvedModel":"s-1","displayName":"Small","supportedEffortLevels":["low","high"]},{"value":"big"},{}]}`
 			if role == "missing" {
 				response = `null`
 			}
@@ -171,6 +177,14 @@ func fake(role string) int {
 			if role == "deaf" {
 				hang()
 			}
+		case m.Request.Subtype == "set_permission_mode":
+			f.mode = m.Request.Mode
+			f.line(`{"type":"control_response","response":{"subtype":"success","request_id":%s,"response":{"mode":%q}}}`, m.RequestID, f.mode)
+			f.line(`{"type":"system","subtype":"status","permissionMode":%q}`, f.mode)
+		case m.Request.Subtype == "get_settings":
+			f.line(`{"type":"control_response","response":{"subtype":"success","request_id":%s,"response":{"effective":{}}}}`, m.RequestID)
+		case m.Request.Subtype == "set_model":
+			f.line(`{"type":"control_response","response":{"subtype":"error","request_id":%s,"error":"Network error."}}`, m.RequestID)
 		case m.Request.Subtype == "interrupt":
 			f.line(`{"type":"control_response","response":{"subtype":"success","request_id":%s,"response":{}}}`, m.RequestID)
 		case m.Type == "user":
@@ -181,7 +195,7 @@ func fake(role string) int {
 			if err := os.WriteFile(filepath.Join(sessions, f.id), nil, 0o600); err != nil {
 				return 4
 			}
-			if r := f.turn(role, m.Message.Content[0].Text); r != "" {
+			if r := f.turn(role, m); r != "" {
 				f.result(r)
 			}
 		}
@@ -190,13 +204,10 @@ func fake(role string) int {
 
 const aborted = `"subtype":"error_during_execution","is_error":true,"terminal_reason":"aborted_tools","stop_reason":null,"errors":["aborted"]`
 
-func (f *fakeAgent) turn(role, prompt string) string {
+func (f *fakeAgent) turn(role string, m fakeMessage) string {
 	switch role {
 	case "works":
-		if strings.Contains(prompt, "stream") {
-			return f.stream()
-		}
-		return f.work()
+		return f.works(m)
 	case "garbage":
 		f.begin()
 		for i := range 5 {
@@ -209,7 +220,7 @@ func (f *fakeAgent) turn(role, prompt string) string {
 	case "asks":
 		f.tell(`{"subtype":"hook_callback","callback_id":"h","input":{}}`)
 		f.tell(`{"subtype":"mcp_message","server_name":"x","message":{}}`)
-		f.tell(`{"subtype":"elicitation","message":"Your shoe size?"}`)
+		f.tell(`{"subtype":"elicitation","mcp_server_name":"shoes","mode":"form","message":"Your shoe size?","requested_schema":{"type":"object","properties":{"size":{"type":"integer"}}}}`)
 		f.tell(`{"subtype":"dance"}`)
 		f.tell(`{"subtype":"request_permission_to_launch","reason":"Launch the rocket?","input":{"a":1}}`)
 		f.tell(`{"subtype":"can_use_tool"}`)
@@ -225,12 +236,20 @@ func (f *fakeAgent) turn(role, prompt string) string {
 		f.line(`{"type":"control_request","request_id":"w1","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{"command":"rm x"},"tool_use_id":"t1"}}`)
 		f.line(`{"type":"control_cancel_request","request_id":"w1"}`)
 	case "huge":
-		f.whole(strings.Repeat("0123456789abcdef", 8<<16))
+		f.whole(strings.Repeat("0123456789abcdef", agenttest.HugeBytes/16))
 	case "flood":
 		f.begin()
-		for i := range 20_000 {
+		for i := range agenttest.FloodPieces {
 			f.delta(fmt.Sprintf("%d ", i))
 		}
+	case agenttest.Leaves:
+		if err := (&agenttest.Fake{}).Leave(); err != nil {
+			f.say(err.Error())
+			break
+		}
+		f.say("it is on its way")
+		_, _ = f.read()
+		return ""
 	case "stubborn":
 		f.say("I will not stop")
 		return ""
@@ -267,6 +286,45 @@ func (f *fakeAgent) turn(role, prompt string) string {
 	return success
 }
 
+// works does what a prompt asks for, as a good agent.
+func (f *fakeAgent) works(m fakeMessage) string {
+	prompt, pictures := "", 0
+	for _, b := range m.Message.Content {
+		prompt += b.Text
+		if b.Type == "image" {
+			pictures++
+		}
+	}
+	switch {
+	case strings.Contains(prompt, "stream"):
+		return f.stream()
+	case strings.Contains(prompt, "which model"):
+		f.say("The model is " + option("--model") + " with effort " + option("--effort"))
+	case strings.Contains(prompt, "pictures"):
+		f.say(fmt.Sprintf("I see %d", pictures))
+	case strings.Contains(prompt, "question"):
+		f.tell(`{"subtype":"can_use_tool","tool_name":"AskUserQuestion","tool_use_id":"q1","input":{"questions":[{"question":"Which?","options":[{"label":"Red"}]}]}}`)
+	case strings.Contains(prompt, "plan"):
+		if f.mode != "plan" {
+			f.say("I am not planning")
+			break
+		}
+		id := f.use("ExitPlanMode", map[string]any{"plan": "1. Look"})
+		f.tell(`{"subtype":"can_use_tool","tool_name":"ExitPlanMode","input":{},"tool_use_id":"` + id + `"}`)
+	case strings.Contains(prompt, "slowly"):
+		f.say("word ")
+		if n, _ := f.read(); n.Type == "user" {
+			// What comes too late for a turn is one of its own.
+			f.result(success + `,"user_message_uuids":[` + js(m.UUID) + `]`)
+			f.say("steered by " + n.Message.Content[0].Text)
+			return success + `,"user_message_uuids":[` + js(n.UUID) + `]`
+		}
+	default:
+		return f.work()
+	}
+	return success
+}
+
 // recorded plays the agent's part of a recorded conversation and ends when the
 // other part is not as it was.
 func (f *fakeAgent) recorded(path string) int {
@@ -295,7 +353,13 @@ func (f *fakeAgent) recorded(path string) int {
 			return 0
 		}
 		var was, is any
-		if json.Unmarshal(l.Msg, &was) != nil || json.Unmarshal(got, &is) != nil || !reflect.DeepEqual(was, is) {
+		if json.Unmarshal(l.Msg, &was) != nil || json.Unmarshal(got, &is) != nil {
+			return 5
+		}
+		if m, ok := is.(map[string]any); ok {
+			delete(m, "uuid") // made up anew each time
+		}
+		if !reflect.DeepEqual(was, is) {
 			fmt.Fprintf(os.Stderr, "got  %s\nwant %s\n", got, l.Msg)
 			return 5
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"catamaran/internal/agent"
+	"catamaran/internal/agent/agenttest"
+	"catamaran/internal/agent/form"
 )
 
 // FuzzMessages feeds lines of an agent through everything that reads them.
@@ -36,6 +38,7 @@ func FuzzMessages(f *testing.F) {
 			if in.Method != nil && json.Unmarshal(in.Method, &method) != nil {
 				t.Fatalf("method %s is no string", in.Method)
 			}
+			options(line)
 			r := readResult(line)
 			if in.ID == nil && method != "" {
 				events = append(events, tr.message(method, in.Params)...)
@@ -47,9 +50,11 @@ func FuzzMessages(f *testing.F) {
 				if p, label := suggestions(request["permission_suggestions"]); label == "" || len(p) > 0 && p[0] == nil {
 					t.Errorf("suggestions = %v, %q", p, label)
 				}
-				if options, says := choices(request); len(says) > 0 && len(options) != len(says)+1 {
-					t.Errorf("options %v for %v", options, says)
+				if q, reply := questionnaire(request["input"]); q != nil {
+					agenttest.CheckQuestion(t, q, reply, decision("", nil, nil, ""))
 				}
+				q, reply := form.Read(elicitation(request), "x")
+				agenttest.CheckQuestion(t, q, reply, form.Cancelled())
 				if _, err := json.Marshal(decision(allowOnce, request["input"], nil, "")); err != nil {
 					t.Error(err)
 				}

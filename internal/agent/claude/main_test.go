@@ -1,12 +1,15 @@
 package claude_test
 
 import (
+	"fmt"
 	"os"
+	"reflect"
 	"testing"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/agenttest"
 	"catamaran/internal/agent/claude"
+	"catamaran/internal/api"
 	"catamaran/internal/proc"
 	"go.uber.org/goleak"
 )
@@ -48,5 +51,18 @@ func TestFakeConforms(t *testing.T) {
 	target := own(t, "works")
 	target.Work, target.Stream = "work", "stream"
 	target.Made, target.Wrote, target.WroteText, target.Output = "made.txt", "notes.md", "written by the fake", "hello"
+	target.Ask, target.Told = "a question", `"answers":{"Which?":"Red"}`
+	target.See, target.Seen = "count pictures", "I see 1"
+	target.Which, target.Model, target.Effort = "which model", "big", "low"
+	target.Slow, target.Steering, target.Steered = "slowly", "faster", "steered by faster"
+	target.PlanFor, target.Plan = "make a plan", "1. Look"
+	target.Offers = func(o api.AgentOptions) string {
+		want := api.AgentOptions{Version: "1.2.3", DefaultModel: "small", Plan: true, Images: true, Steer: true, Sessions: true, Commands: []api.AgentCommand{{Name: "init", Description: "Begin", Hint: "[how]"}},
+			Models: []api.AgentModel{{ID: "small", Name: "Small", Efforts: []string{"low", "high"}}, {ID: "big", Name: "big"}}}
+		if !reflect.DeepEqual(o, want) {
+			return fmt.Sprintf("want %+v", want)
+		}
+		return ""
+	}
 	agenttest.Run(t, target)
 }

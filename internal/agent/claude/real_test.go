@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,27 @@ func running(t *testing.T, command string, more ...string) agenttest.Target {
 	}
 }
 
-func TestClaudeCode(t *testing.T) { agenttest.Run(t, installed(t)) }
+func TestClaudeCode(t *testing.T) {
+	target := installed(t)
+	target.Report = "Claude Code"
+	target.Ask, target.Told = "ask me something", `"Which colour?"="Red"`
+	target.See, target.Seen = "count the pictures", "I see 1 of them."
+	target.Which, target.Model, target.Effort = "which model are you", "haiku", "high"
+	target.Slow, target.Steering, target.Steered = "take your time", "you are steered", "I was steered."
+	target.PlanFor, target.Plan = "make a plan", "1. Look\n2. Leap"
+	target.Offers = func(o api.AgentOptions) string {
+		switch {
+		case !o.Plan || !o.Images || !o.Steer:
+			return "it lacks what it has"
+		case len(o.Models) < 2 || len(o.Models[0].Efforts) < 2 || o.DefaultModel == "":
+			return "models or efforts are missing"
+		case !slices.ContainsFunc(o.Commands, func(c api.AgentCommand) bool { return c.Name == "init" }):
+			return "the command init is missing"
+		}
+		return ""
+	}
+	agenttest.Run(t, target)
+}
 
 func TestClaudeCodeFullAccess(t *testing.T) {
 	for _, c := range []struct {
@@ -91,32 +112,6 @@ func TestClaudeCodeFullAccess(t *testing.T) {
 	}
 }
 
-func TestClaudeCodeAsksAQuestion(t *testing.T) {
-	for _, mode := range []api.PermissionMode{api.PermissionSupervised, api.PermissionFull} {
-		t.Run(string(mode), func(t *testing.T) {
-			t.Parallel()
-			s := agenttest.Open(t, installed(t), mode)
-			s.AnswerAll("answer")
-			if _, err := s.Prompt("ask me something"); err != nil {
-				t.Fatal(err)
-			}
-			asked := s.Approvals()
-			if len(asked) != 1 || asked[0].Approval.Title != "Which colour?" || asked[0].Approval.Options[0].Name != "Red" {
-				t.Fatalf("asked %+v", asked)
-			}
-			if out := s.Tools()[asked[0].ToolID].Output; !strings.Contains(out, `"Which colour?"="Red"`) {
-				t.Errorf("the agent took it as %q", out)
-			}
-			if got := s.Text(agent.KindReasoning); got != "They want to be asked. " {
-				t.Errorf("reasoning = %q", got)
-			}
-			if !strings.Contains(s.Text(agent.KindMessage), "Thank you for the answer.") {
-				t.Errorf("text = %q", s.Text(agent.KindMessage))
-			}
-		})
-	}
-}
-
 func TestClaudeCodeShowsItsPlan(t *testing.T) {
 	for _, c := range []struct{ answer, result string }{{"allow_once", "approved"}, {"reject_once", "does not approve the plan"}} {
 		t.Run(c.answer, func(t *testing.T) {
@@ -130,8 +125,8 @@ func TestClaudeCodeShowsItsPlan(t *testing.T) {
 			if len(asked) != 1 || asked[0].Approval.Title != "Carry out this plan?" {
 				t.Fatalf("asked %+v", asked)
 			}
-			if !strings.Contains(s.Text(agent.KindMessage), "1. Look\n2. Leap\n") {
-				t.Errorf("text = %q", s.Text(agent.KindMessage))
+			if p := s.Of(agent.KindPlan); len(p) != 1 || !strings.Contains(p[0].Append, "1. Look\n2. Leap") {
+				t.Errorf("plans %+v", p)
 			}
 			if out := s.Tools()[asked[0].ToolID].Output; !strings.Contains(out, c.result) {
 				t.Errorf("the agent took it as %q", out)

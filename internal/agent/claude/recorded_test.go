@@ -28,7 +28,7 @@ func TestRecordedSession(t *testing.T) {
 		{"ask me", "answer", "A question. Thank you for the answer.\n", "They want to be asked. ", "Which colour?", "other completed"},
 		{"ask me", "reject_once", "A question. Thank you for the answer.\n", "They want to be asked. ", "Which colour?", "other cancelled"},
 		{"please do the tools", "reject_once", "I will run a command. Now I will edit a file. Done. I ran the command.\n", "", "execute edit", "execute cancelled, edit cancelled"},
-		{"make a plan", "allow_once", "Planning. I write it down. My plan is ready. 1. Look\n2. Leap\nThe plan is settled.\n", "", "Carry out this plan?", "think completed, edit completed, think completed"},
+		{"make a plan", "allow_once", "Planning. I write it down. My plan is ready. The plan is settled.\n", "", "plan", "think completed, edit completed, think completed"},
 	} {
 		from := len(s.Events())
 		s.Recorder.OnApproval = func(e agent.Event) {
@@ -46,6 +46,16 @@ func TestRecordedSession(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		s.Recorder.OnQuestion = func(e agent.Event) {
+			// The recorded conversation chose the second of two colours.
+			var answers []api.QuestionAnswerPart
+			if turn.kind == "answer" {
+				answers = []api.QuestionAnswerPart{{PartID: "q1", OptionIDs: []string{"2"}}}
+			}
+			if err := s.Session.Reply(e.ID, answers); err != nil {
+				t.Error(err)
+			}
+		}
 		if stop, err := s.Prompt(turn.prompt); err != nil || stop != agent.StopEndTurn {
 			t.Fatalf("%s: prompt = %q, %v (%+v)", turn.prompt, stop, err, api.AsError(err))
 		}
@@ -60,6 +70,8 @@ func TestRecordedSession(t *testing.T) {
 					what = e.Approval.Title
 				}
 				asked = append(asked, what)
+			case agent.KindQuestion:
+				asked = append(asked, e.Question.Parts[0].Text)
 			case agent.KindTool:
 				if len(order) == 0 || !strings.Contains(strings.Join(order, " ")+" ", e.ID+" ") {
 					order = append(order, e.ID)

@@ -67,7 +67,7 @@ func (t *translator) notice(level, text string) agent.Event {
 // quiet are messages that say nothing a timeline has a place for.
 var quiet = map[string]bool{
 	"keep_alive": true, "rate_limit_event": true, "tool_progress": true, "tool_use_summary": true,
-	"auth_status": true, "prompt_suggestion": true, "files_persisted": true,
+	"auth_status": true, "command_lifecycle": true, "prompt_suggestion": true, "files_persisted": true,
 }
 
 func (t *translator) message(kind string, line json.RawMessage) []agent.Event {

@@ -85,6 +85,9 @@ type result struct {
 	Result   string
 	Errors   []string
 	Queued   int // turns that are to come
+	// Messages are those that it answers, by the ids they were sent with; none where the
+	// agent does not tell.
+	Messages []string
 	Input    int64
 	Output   int64
 	Window   int64 // size of the context in tokens
@@ -100,6 +103,11 @@ func readResult(line json.RawMessage) result {
 	for _, e := range lenient.List(f["errors"]) {
 		if s := lenient.Text(e); s != "" {
 			r.Errors = append(r.Errors, s)
+		}
+	}
+	for _, e := range lenient.List(f["user_message_uuids"]) {
+		if s := lenient.Text(e); s != "" {
+			r.Messages = append(r.Messages, s)
 		}
 	}
 	u := lenient.Fields(f["usage"])

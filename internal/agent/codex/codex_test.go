@@ -176,18 +176,6 @@ func TestCompletedItemsAreAuthoritative(t *testing.T) {
 	}
 }
 
-func TestLongLineAndFlood(t *testing.T) {
-	t.Parallel()
-	for role, size := range map[string]int{"huge": 20 << 20, "flood": 288_890} {
-		t.Run(role, func(t *testing.T) {
-			t.Parallel()
-			if n := len(prompted(t, role).Text(agent.KindMessage)); n != size {
-				t.Errorf("%d bytes of text; want %d", n, size)
-			}
-		})
-	}
-}
-
 func TestOpenFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

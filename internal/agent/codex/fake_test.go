@@ -187,9 +187,9 @@ func (f *fakeCodex) turn(role string, m agenttest.Message) {
 		f.Line(`{"id":"w","method":"item/commandExecution/requestApproval","params":{"command":"x"}}`)
 		f.Line(`{"method":"serverRequest/resolved","params":{"threadId":"t1","requestId":"w"}}`)
 	case "huge":
-		f.say(strings.Repeat("0123456789abcdef", 20<<16))
+		f.say(strings.Repeat("0123456789abcdef", agenttest.HugeBytes/16))
 	case "flood":
-		for i := range 50_000 {
+		for i := range agenttest.FloodPieces {
 			f.notify("item/agentMessage/delta", fmt.Sprintf(`"itemId":"m","delta":"%d "`, i))
 		}
 		_ = f.Out.Flush()
@@ -204,6 +204,14 @@ func (f *fakeCodex) turn(role string, m agenttest.Message) {
 		f.notify("item/commandExecution/outputDelta", `"itemId":"c","delta":"part"`)
 		f.item("completed", `"type":"commandExecution","id":"c","command":"ls","status":"completed","exitCode":0,"aggregatedOutput":"the whole"`)
 		f.item("completed", `"type":"reasoning","id":"r","summary":["one","two"],"content":["raw"]`)
+	case agenttest.Leaves:
+		if err := f.Leave(); err != nil {
+			f.say(err.Error())
+			break
+		}
+		f.say("it is on its way")
+		_, _ = f.Read()
+		return
 	case "stubborn":
 		f.say("I will not stop")
 		return

@@ -76,6 +76,7 @@ supports_websockets = false
 
 func TestCodex(t *testing.T) {
 	target := real(t, "[features]", "default_mode_request_user_input = true")
+	target.Report = "Codex"
 	target.Ask, target.Told = "please ask a question", `\"answers\":[\"Red\"]`
 	target.See, target.Seen = "count the pictures", "I see 1 of them."
 	target.Which, target.Model, target.Effort = "which model are you", "gpt-6-sol", "high"

@@ -56,6 +56,7 @@ type server struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	asks     bool // the client can show forms
 }
 
 type session struct {
@@ -64,6 +65,8 @@ type session struct {
 
 	// guarded by server.mu
 	mode   string
+	model  string
+	effort string
 	always map[string]bool // kinds of tool calls allowed for the session
 	cancel context.CancelFunc
 }
@@ -73,6 +76,7 @@ const (
 	modeAsk  = "default"
 	modeEdit = "autoEdit"
 	modeAll  = "yolo"
+	modePlan = "plan"
 )
 
 type object = map[string]any
@@ -81,6 +85,37 @@ var modes = []object{
 	{"id": modeAsk, "name": "Ask", "description": "Asks before every command and every edit"},
 	{"id": modeEdit, "name": "Accept edits", "description": "Writes files without asking; asks before commands"},
 	{"id": modeAll, "name": "Full access", "description": "Never asks"},
+	{"id": modePlan, "name": "Plan", "description": "Says what it would do and asks before it does it"},
+}
+
+// models differ in how fast they write, efforts in how much they think aloud.
+var (
+	models  = []object{{"value": "demo-quick", "name": "Demo quick", "description": "Writes fast"}, {"value": "demo-thorough", "name": "Demo thorough", "description": "Writes at a walking pace"}}
+	efforts = []object{{"value": "low", "name": "Low"}, {"value": "high", "name": "High", "description": "Thinks aloud"}}
+	// commands are phrases too.
+	commands = []object{
+		{"name": "demo", "description": "Everything in one turn"},
+		{"name": "question", "description": "Ask something back"},
+		{"name": "run", "description": "Run a command", "input": object{"hint": "command"}},
+	}
+)
+
+// options are a session's choices; server.mu must be held.
+func (se *session) options() []object {
+	return []object{
+		{"id": "model", "name": "Model", "category": "model", "type": "select", "currentValue": se.model, "options": models},
+		{"id": "effort", "name": "Effort", "category": "thought_level", "type": "select", "currentValue": se.effort, "options": efforts},
+	}
+}
+
+// one reports whether a choice offers a value.
+func one(of []object, value string) bool {
+	for _, o := range of {
+		if o["value"] == value || o["id"] == value {
+			return true
+		}
+	}
+	return false
 }
 
 var sessionID = regexp.MustCompile(`^demo-[0-9a-f]{12}$`)
@@ -113,11 +148,22 @@ var errUnknownMethod = errors.New("unknown method")
 func (s *server) call(m jsonl.Message) (any, error) {
 	switch m.Method {
 	case "initialize":
+		var p struct {
+			ClientCapabilities struct {
+				Elicitation struct {
+					Form *object `json:"form"`
+				} `json:"elicitation"`
+			} `json:"clientCapabilities"`
+		}
+		_ = json.Unmarshal(m.Params, &p) // a client without it gets no questions
+		s.mu.Lock()
+		s.asks = p.ClientCapabilities.Elicitation.Form != nil
+		s.mu.Unlock()
 		return object{
 			"protocolVersion": 1,
 			"agentCapabilities": object{
 				"loadSession":        true,
-				"promptCapabilities": object{"image": false, "audio": false, "embeddedContext": false},
+				"promptCapabilities": object{"image": true, "audio": false, "embeddedContext": false},
 			},
 			"agentInfo":   object{"name": "catamaran-demo", "title": "Demo agent", "version": build.Version},
 			"authMethods": []object{},
@@ -131,7 +177,8 @@ func (s *server) call(m jsonl.Message) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return object{"sessionId": se.id, "modes": object{"availableModes": modes, "currentModeId": modeAsk}}, nil
+		s.offer(se)
+		return object{"sessionId": se.id, "modes": object{"availableModes": modes, "currentModeId": modeAsk}, "configOptions": se.options()}, nil
 	case "session/load":
 		// It keeps no memory worth restoring, so every id of its own making is known.
 		var p struct {
@@ -140,10 +187,12 @@ func (s *server) call(m jsonl.Message) (any, error) {
 		if err := json.Unmarshal(m.Params, &p); err != nil || !sessionID.MatchString(p.SessionID) {
 			return nil, fmt.Errorf("unknown session %q", p.SessionID)
 		}
-		if _, err := s.open(p.SessionID, m.Params); err != nil {
+		se, err := s.open(p.SessionID, m.Params)
+		if err != nil {
 			return nil, err
 		}
-		return object{"modes": object{"availableModes": modes, "currentModeId": modeAsk}}, nil
+		s.offer(se)
+		return object{"modes": object{"availableModes": modes, "currentModeId": modeAsk}, "configOptions": se.options()}, nil
 	case "session/set_mode":
 		var p struct {
 			ModeID string `json:"modeId"`
@@ -152,7 +201,7 @@ func (s *server) call(m jsonl.Message) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(m.Params, &p); err != nil || (p.ModeID != modeAsk && p.ModeID != modeEdit && p.ModeID != modeAll) {
+		if err := json.Unmarshal(m.Params, &p); err != nil || !one(modes, p.ModeID) {
 			return nil, fmt.Errorf("unknown mode %q", p.ModeID)
 		}
 		s.mu.Lock()
@@ -160,7 +209,43 @@ func (s *server) call(m jsonl.Message) (any, error) {
 		s.mu.Unlock()
 		return object{}, nil
 	}
+	if m.Method == "session/set_config_option" {
+		return s.configure(m.Params)
+	}
 	return nil, fmt.Errorf("%w %q", errUnknownMethod, m.Method)
+}
+
+// configure sets a choice.
+func (s *server) configure(params json.RawMessage) (any, error) {
+	var p struct {
+		ConfigID string `json:"configId"`
+		Value    string `json:"value"`
+	}
+	se, err := s.find(params)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(params, &p); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case p.ConfigID == "model" && one(models, p.Value):
+		se.model = p.Value
+	case p.ConfigID == "effort" && one(efforts, p.Value):
+		se.effort = p.Value
+	default:
+		return nil, fmt.Errorf("%q cannot be %q", p.ConfigID, p.Value)
+	}
+	return object{"configOptions": se.options()}, nil
+}
+
+// offer tells the slash commands, once the session is known to the client.
+func (s *server) offer(se *session) {
+	s.turns.Go(func() {
+		_ = s.peer.Notify(s.ctx, "session/update", object{"sessionId": se.id, "update": object{"sessionUpdate": "available_commands_update", "availableCommands": commands}})
+	})
 }
 
 func (s *server) open(id string, params json.RawMessage) (*session, error) {
@@ -173,7 +258,7 @@ func (s *server) open(id string, params json.RawMessage) (*session, error) {
 	if !filepath.IsAbs(p.Cwd) {
 		return nil, fmt.Errorf("cwd %q is not an absolute path", p.Cwd)
 	}
-	se := &session{id: id, dir: p.Cwd, mode: modeAsk, always: map[string]bool{}}
+	se := &session{id: id, dir: p.Cwd, mode: modeAsk, model: "demo-quick", effort: "low", always: map[string]bool{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[id] = se
@@ -213,6 +298,7 @@ func (s *server) prompt(m jsonl.Message) {
 		Prompt []struct {
 			Type string `json:"type"`
 			Text string `json:"text"`
+			Data []byte `json:"data"` // base64 in JSON
 		} `json:"prompt"`
 	}
 	se, err := s.find(m.Params)
@@ -224,8 +310,12 @@ func (s *server) prompt(m jsonl.Message) {
 		return
 	}
 	text := ""
+	var pictures [][]byte
 	for _, b := range p.Prompt {
 		text += b.Text
+		if b.Type == "image" {
+			pictures = append(pictures, b.Data)
+		}
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.mu.Lock()
@@ -239,9 +329,22 @@ func (s *server) prompt(m jsonl.Message) {
 		_ = s.peer.RespondError(m.ID, jsonl.CodeInvalidRequest, "a turn is already running in this session")
 		return
 	}
-	t := &turn{s: s, se: se, ctx: ctx}
+	t := &turn{s: s, se: se, ctx: ctx, pictures: pictures}
+	s.mu.Lock()
+	t.pace, t.planning, t.model = pace, se.mode == modePlan, se.model
+	if se.model == "demo-thorough" {
+		t.pace = 4 * pace
+	}
+	aloud := se.effort == "high"
+	s.mu.Unlock()
 	s.turns.Go(func() {
-		err := t.do(text)
+		var err error
+		if aloud {
+			err = t.think("I was asked to think hard, so I say what I am about to do: what the phrase says. ")
+		}
+		if err == nil {
+			err = t.do(text)
+		}
 		stop := "end_turn"
 		if ctx.Err() != nil {
 			stop, err = "cancelled", nil

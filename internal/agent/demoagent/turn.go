@@ -22,6 +22,11 @@ type turn struct {
 	ctx   context.Context
 	calls int
 	words int
+
+	pictures [][]byte
+	pace     time.Duration // between two words
+	planning bool
+	model    string
 }
 
 var (
@@ -36,8 +41,17 @@ var (
 // do follows the phrase in the prompt.
 func (t *turn) do(text string) error {
 	text = strings.TrimSpace(text)
+	text = strings.TrimPrefix(text, "/") // a slash command is a phrase too
 	lower := strings.ToLower(text)
 	switch {
+	case len(t.pictures) > 0:
+		return t.look()
+	case strings.Contains(lower, "which model"):
+		return t.say("I run as **" + t.model + "**. It is the same handful of phrases, written at another pace.")
+	case strings.HasPrefix(lower, "ask me") || strings.HasPrefix(lower, "question"):
+		return t.question()
+	case t.planning:
+		return t.proposed(text)
 	case everything.MatchString(text):
 		return t.demo()
 	case writeFile.MatchString(text):
@@ -86,6 +100,9 @@ const help = "Hello! I am the **demo agent**: I need no account and no network, 
 	"- `write notes.txt: some text`: write a file, after your approval\n" +
 	"- `add a line to notes.txt`: change a file\n" +
 	"- `plan`: work along a plan\n" +
+	"- `ask me`: ask you something back\n" +
+	"- `which model`: tell the model you chose\n" +
+	"- a picture: say what kind it is and how large\n" +
 	"- `stream 20`: write for 20 seconds, so that you can try Stop\n" +
 	"- `demo`: all of it in one turn\n"
 
@@ -127,10 +144,10 @@ func (t *turn) wait(d time.Duration) error {
 }
 
 // say writes a message word by word.
-func (t *turn) say(text string) error { return t.write("agent_message_chunk", text, pace) }
+func (t *turn) say(text string) error { return t.write("agent_message_chunk", text, t.pace) }
 
 // think writes a thought.
-func (t *turn) think(text string) error { return t.write("agent_thought_chunk", text, pace) }
+func (t *turn) think(text string) error { return t.write("agent_thought_chunk", text, t.pace) }
 
 func (t *turn) write(kind, text string, pause time.Duration) error {
 	for word := range strings.SplitAfterSeq(text, " ") {

@@ -44,7 +44,7 @@ func (s *Sim) anthropic(w http.ResponseWriter, r *http.Request, body []byte) {
 				a.results++
 			case b.Type == "image":
 				pictures++
-			case b.Type == "text" && !strings.HasPrefix(b.Text, "<system-reminder>"):
+			case b.Type == "text" && !strings.HasPrefix(b.Text, "<system-reminder>") && !strings.HasPrefix(b.Text, "[Image: "): // added by the agent
 				a.prompt, a.results = b.Text, 0
 			}
 		}

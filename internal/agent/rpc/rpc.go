@@ -81,7 +81,7 @@ func Start(o Options) (*Conn, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a := o.Open.Agent
-	env := slices.Concat(o.Open.Env, a.Env, a.ModeEnv[o.Open.Permission])
+	env := slices.Concat(o.Open.Env, a.Env)
 	p, err := proc.Start(proc.Spec{Name: "agent " + a.ID, Path: a.Path, Args: a.Args, Dir: o.Open.Dir, Env: env, Guard: true})
 	if err != nil {
 		return nil, &api.Error{Code: api.CodeAgentFailed, Message: a.Name + " could not be started.",

@@ -1240,6 +1240,57 @@ export interface JobRef {
 }
 
 /**
+ * AgentInstance is how one agent is started: a known one with settings of its own
+ * (its id is the known agent's), one more of a known agent, or another program that
+ * speaks ACP.
+ */
+export interface AgentInstance {
+  /** ID is "" for one that is not saved yet. */
+  id?: string;
+  /** Base is the known agent it is one of; "" is a program that speaks ACP. */
+  base?: string;
+  /** "": the known agent's */
+  name?: string;
+  /** Path is the program: absolute, "~/"-relative, or a name to look up; "" looks the known one up. */
+  path?: string;
+  /** Args follow those that start the agent's protocol. */
+  args?: string[];
+  /**
+   * Env is added to the environment's; Without names variables that the agent is not given,
+   * also forwarded ones.
+   */
+  env?: AgentVariable[];
+  without?: string[];
+  /** Disabled leaves the agent out of lists. */
+  disabled?: boolean;
+}
+
+/**
+ * AgentVariable is a variable of an agent's environment. A secret's value is never told:
+ * Set says that there is one, and saving it without a value keeps that.
+ */
+export interface AgentVariable {
+  name: string;
+  value?: string;
+  secret?: boolean;
+  set?: boolean;
+}
+
+/** AgentInstances are those that were saved. */
+export interface AgentInstances {
+  instances: AgentInstance[];
+}
+
+/** AgentInstanceSave makes or changes an instance. */
+export interface AgentInstanceSave {
+  instance: AgentInstance;
+}
+
+export interface AgentInstanceRef {
+  id: string;
+}
+
+/**
  * Envelope is the first line the desktop writes to a backend's stdin: one JSON
  * object, newline-terminated, at most MaxEnvelopeBytes. It is the only way by
  * which secrets reach a backend.
@@ -1947,6 +1998,8 @@ export interface Agent {
   name: string;
   /** acp, codex, claude */
   driver: string;
+  /** Base is the known agent it is one of (AgentInstance), "" for the demo agent and others. */
+  base?: string;
   /** State: found, missing, checking, failed. */
   state: string;
   path?: string;
@@ -1958,6 +2011,8 @@ export interface Agent {
    * Windows' files with Windows' account.
    */
   foreign?: string;
+  /** SignedIn is yes or no as the agent's own program tells it, "" where it does not. */
+  signedIn?: string;
   /** Install is the exact command that installs it; SignIn the one that signs in. */
   install?: string;
   signIn?: string;
@@ -2115,6 +2170,9 @@ export const MethodWorktreeScript = "worktree.script";
 export const MethodJobCancel = "job.cancel";
 export const TopicGit = "git:";
 export const TopicJob = "job:";
+export const MethodInstanceList = "agent.instance.list";
+export const MethodInstanceSave = "agent.instance.save";
+export const MethodInstanceRemove = "agent.instance.remove";
 export const MethodActivity = "activity.get";
 export const MethodQuit = "desktop.quit";
 export const MethodSettingsGet = "settings.get";

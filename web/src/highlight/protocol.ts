@@ -14,3 +14,14 @@ export interface Answer {
   /** For each line lengths and kinds by turns; absent when it could not be done. */
   lines?: number[][];
 }
+
+/** tokenRow makes lengths and kinds of a line's tokens; neighbours of one kind are one. */
+export function tokenRow(tokens: readonly { content: string; color?: string }[]): number[] {
+  const row: number[] = [];
+  for (const t of tokens) {
+    const kind = Math.max(0, kinds.indexOf(t.color?.slice("var(--".length, -1) ?? ""));
+    if (row.length && row.at(-1) === kind) row[row.length - 2]! += t.content.length;
+    else row.push(t.content.length, kind);
+  }
+  return row;
+}

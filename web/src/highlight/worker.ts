@@ -3,7 +3,7 @@
 // the first file of its language is shown.
 import { createCssVariablesTheme, createHighlighterCore } from "@shikijs/core";
 import { createJavaScriptRegexEngine } from "@shikijs/engine-javascript";
-import { kinds, type Answer, type Ask } from "./protocol";
+import { type Answer, type Ask, tokenRow } from "./protocol";
 
 type Module = { default: Parameters<Awaited<typeof highlighter>["loadLanguage"]> };
 const grammars: Record<string, () => Promise<unknown>> = {
@@ -41,7 +41,7 @@ const grammars: Record<string, () => Promise<unknown>> = {
   yaml: () => import("@shikijs/langs/yaml"),
 };
 
-const theme = createCssVariablesTheme({ name: "ours", variablePrefix: "", fontStyle: false });
+const theme = createCssVariablesTheme({ name: "ours", variablePrefix: "--", fontStyle: false });
 const highlighter = createHighlighterCore({ themes: [theme], langs: [], engine: createJavaScriptRegexEngine({ forgiving: true }) });
 const loading = new Map<string, Promise<void>>();
 
@@ -67,16 +67,7 @@ onmessage = async (e: MessageEvent<Ask>) => {
     await load(lang);
     const h = await highlighter;
     const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: 200 });
-    answer.lines = rows.map((tokens) => {
-      const row: number[] = [];
-      for (const t of tokens) {
-        const kind = kinds.indexOf(t.color?.slice(6, -1) ?? "");
-        const k = kind < 0 ? 0 : kind;
-        if (row.length && row.at(-1) === k) row[row.length - 2]! += t.content.length;
-        else row.push(t.content.length, k);
-      }
-      return row;
-    });
+    answer.lines = rows.map(tokenRow);
   } catch {
     // Without colours, then.
   }
