@@ -23,6 +23,7 @@ type server struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	url   string
+	login string // url with the code to sign in with
 	// first is the time from exec to the first answer.
 	first time.Duration
 }
@@ -62,6 +63,7 @@ func startBackend(ctx context.Context, s *setup, home string) (*server, error) {
 		srv.stop()
 		return nil, err
 	}
+	srv.login = l.URL
 	srv.url, _, _ = strings.Cut(l.URL, "#")
 	srv.url = strings.TrimSuffix(srv.url, "/")
 	res, err := http.Get(srv.url + "/")
@@ -133,19 +135,25 @@ func startOpenCode(ctx context.Context, s *setup, program string) (*server, erro
 func pss(pid int) float64 {
 	total := 0.0
 	for _, p := range tree(pid) {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p))
-		if err != nil {
-			continue
-		}
-		for l := range bytes.Lines(b) {
-			f := bytes.Fields(l)
-			if len(f) >= 2 && string(f[0]) == "Pss:" {
-				n, _ := strconv.ParseFloat(string(f[1]), 64)
-				total += n / 1024
-			}
-		}
+		total += pssOf(p)
 	}
 	return total
+}
+
+// pssOf is one process's.
+func pssOf(pid int) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	for l := range bytes.Lines(b) {
+		f := bytes.Fields(l)
+		if len(f) >= 2 && string(f[0]) == "Pss:" {
+			n, _ := strconv.ParseFloat(string(f[1]), 64)
+			return n / 1024
+		}
+	}
+	return 0
 }
 
 func tree(pid int) []int {

@@ -19,11 +19,13 @@ import (
 )
 
 var benchmarks = []benchmark{
+	{"git", benchGit},
 	{"start", benchStart},
 	{"calls", benchCalls},
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"terminal", benchTerminals},
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},

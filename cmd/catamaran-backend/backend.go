@@ -16,10 +16,11 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
 	"catamaran/internal/build"
-	"catamaran/internal/checkpoint"
 	"catamaran/internal/engine"
 	"catamaran/internal/file"
 	"catamaran/internal/home"
+	"catamaran/internal/job"
+	"catamaran/internal/review"
 	"catamaran/internal/server"
 	"catamaran/internal/settings"
 	"catamaran/internal/term"
@@ -69,6 +70,8 @@ type backend struct {
 	engine *engine.Engine
 	server *server.Server
 	files  *file.Files
+	review *review.Desk
+	jobs   *job.Jobs
 	codes  *auth.Codes
 	// terminals end with the engine.
 	terminals *term.Manager
@@ -103,8 +106,17 @@ func newBackend(st state, o options) (*backend, error) {
 		return nil, err
 	}
 	b.files = t.files
+	env := func(ctx context.Context) ([]string, error) {
+		environ, _ := t.env.Env(ctx, false)
+		return environ, nil
+	}
+	k, err := newDesk(st, b.log, env)
+	if err != nil {
+		return nil, err
+	}
+	b.jobs = k.jobs
 	b.engine, err = engine.New(engine.Options{
-		DataDir: st.dir, Log: b.log, Agents: t.agents, Checkpoints: checkpoint.New(), Git: gitState,
+		DataDir: st.dir, Log: b.log, Agents: t.agents, Checkpoints: k.checkpoints, Worktrees: k.trees, Git: gitState,
 		Phase:   func(p api.Phase, reason *api.Error) { b.server.SetPhase(p, reason) },
 		Deleted: func(ctx context.Context, project, thread string) { b.terminals.Forget(ctx, project, thread) },
 	})
@@ -114,8 +126,12 @@ func newBackend(st state, o options) (*backend, error) {
 	if b.terminals, err = newTerminals(st, b.log, t.env, b.engine.Folder); err != nil {
 		return nil, err
 	}
+	b.review, err = review.New(review.Options{Engine: b.engine, Checkpoints: k.checkpoints, Trees: k.trees, Jobs: k.jobs, Env: env, Log: b.log})
+	if err != nil {
+		return nil, err
+	}
 	b.server, err = server.New(server.Options{
-		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Files: t.files, Distro: os.Getenv("WSL_DISTRO_NAME"), Settings: settings.New(st.dir),
+		Engine: b.engine, Identity: st.identity, Codes: b.codes, Log: b.log, Doctor: t.doctor, Files: t.files, Review: b.review, Distro: os.Getenv("WSL_DISTRO_NAME"), Settings: settings.New(st.dir),
 		Terminals: b.terminals,
 		Descriptor: api.Descriptor{
 			Name: o.name, OS: runtime.GOOS, Arch: runtime.GOARCH, Version: build.Version,
@@ -183,6 +199,8 @@ func (b *backend) run(ctx context.Context, drain time.Duration) error {
 	b.http.Close()
 	b.listening.Wait()
 	b.files.Close()
+	b.review.Close()
+	b.jobs.Close()
 	if err != nil {
 		b.log.Error("drained too slowly", "err", err.Error())
 	}

@@ -58,8 +58,8 @@ func TestLifeOfAPrompt(t *testing.T) {
 	if got.State != api.TurnCompleted || got.Changes == nil || len(got.Changes.Files) != 1 || got.Changes.Files[0].Path != "notes.txt" || got.Changes.Additions != 1 {
 		t.Fatalf("turn %+v, changes %+v", got, got.Changes)
 	}
-	diff := call[api.TurnDiff](d, api.MethodDiffTurn, api.TurnRef{TurnID: turn.ID})
-	if len(diff.Files) != 1 || diff.Files[0].Status != api.FileAdded || !strings.Contains(diff.Files[0].Patch, "+remember the milk\n") {
+	diff := call[api.Diff](d, api.MethodDiffTurn, api.DiffTurn{TurnID: turn.ID})
+	if len(diff.Files) != 1 || diff.Files[0].Status != api.FileAdded || diff.Files[0].Hunks[0].Lines[0] != "+remember the milk" {
 		t.Errorf("diff %+v", diff)
 	}
 
@@ -95,7 +95,7 @@ func TestLifeOfAPrompt(t *testing.T) {
 	if len(s.turns) != 4 {
 		t.Errorf("%d turns, want 4", len(s.turns))
 	}
-	diff = call[api.TurnDiff](again, api.MethodDiffTurn, api.TurnRef{TurnID: turnOf(s, "write notes.txt")})
+	diff = call[api.Diff](again, api.MethodDiffTurn, api.DiffTurn{TurnID: turnOf(s, "write notes.txt")})
 	if len(diff.Files) != 1 {
 		t.Errorf("diff after the restart: %+v", diff)
 	}

@@ -14,13 +14,16 @@ import (
 	"catamaran/internal/agent/claude"
 	"catamaran/internal/agent/codex"
 	"catamaran/internal/agent/demoagent"
+	"catamaran/internal/checkpoint"
 	"catamaran/internal/doctor"
 	"catamaran/internal/engine"
 	"catamaran/internal/file"
 	"catamaran/internal/git"
+	"catamaran/internal/job"
 	"catamaran/internal/logfile"
 	"catamaran/internal/loginenv"
 	"catamaran/internal/term"
+	"catamaran/internal/worktree"
 )
 
 // openLog opens dir/logs/backend.log. CATAMARAN_LOG wins over the level the
@@ -85,6 +88,20 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 // newTerminals makes the owner of terminals, which start with the login environment where the engine says.
 func newTerminals(st state, log *slog.Logger, env *loginenv.Source, folder func(ctx context.Context, projectID, threadID string) (string, error)) (*term.Manager, error) {
 	return term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log})
+}
+
+// desk is what works with Git for people.
+type desk struct {
+	checkpoints *checkpoint.Store
+	jobs        *job.Jobs
+	trees       *worktree.Trees
+}
+
+func newDesk(st state, log *slog.Logger, env func(context.Context) ([]string, error)) (desk, error) {
+	k := desk{checkpoints: checkpoint.New(filepath.Join(st.dir, "checkpoints")), jobs: job.New()}
+	var err error
+	k.trees, err = worktree.New(worktree.Options{Root: filepath.Join(st.dir, "worktrees"), Jobs: k.jobs, Env: env, Log: log})
+	return k, err
 }
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }

@@ -35,9 +35,9 @@ const (
 	MethodSearch         = "search.query"    // Search -> SearchHits
 	MethodQuestionAnswer = "question.answer" // QuestionAnswer -> Item
 	MethodAttachmentURL  = "attachment.url"  // AttachmentRef -> AttachmentURL
+	MethodDiffTurn       = "diff.turn"       // DiffTurn -> Diff
 	MethodSessionList    = "session.list"    // SessionList -> AgentSessions
 	MethodSessionOpen    = "session.open"    // SessionOpen -> Thread
-	MethodDiffTurn       = "diff.turn"       // TurnRef -> TurnDiff
 	MethodDoctorRun      = "doctor.run"      // DoctorRun -> DoctorReport
 )
 

@@ -127,22 +127,6 @@ const (
 	FileMode     FileStatus = "mode"
 )
 
-// TurnDiff is the answer of diff.turn: unified diffs, a file each.
-type TurnDiff struct {
-	TurnID string     `json:"turnId"`
-	Files  []FileDiff `json:"files"`
-	// Truncated says that the diff was cut at the size bound.
-	Truncated bool `json:"truncated,omitempty"`
-}
-
-// FileDiff is one file's unified diff (hunks only, no "diff --git" header).
-type FileDiff struct {
-	ChangedFile
-	Patch string `json:"patch,omitempty"`
-	// Truncated says that this file's patch was cut.
-	Truncated bool `json:"truncated,omitempty"`
-}
-
 // ItemKind is the kind of a timeline item.
 type ItemKind string
 

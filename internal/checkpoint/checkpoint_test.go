@@ -1,7 +1,9 @@
 package checkpoint
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,6 +33,7 @@ func TestMain(m *testing.M) {
 	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
 		panic(err)
 	}
+	kept = New(filepath.Join(home, "indexes"))
 	code := m.Run()
 	os.RemoveAll(home)
 	if code == 0 {
@@ -41,6 +44,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// kept is the store of all tests: its indexes are used again and again, as in the product.
+var kept *Store
 
 var identity = []string{"GIT_AUTHOR_NAME=T", "GIT_AUTHOR_EMAIL=t@example.invalid", "GIT_COMMITTER_NAME=T", "GIT_COMMITTER_EMAIL=t@example.invalid"}
 
@@ -86,7 +92,7 @@ func newRepo(t *testing.T, files map[string]string) string {
 
 func take(t *testing.T, dir, label string) string {
 	t.Helper()
-	ref, err := New().Take(t.Context(), dir, "thread-1", label)
+	ref, err := kept.Take(t.Context(), dir, "thread-1", label)
 	if err != nil || ref == "" {
 		t.Fatalf("take: %q, %v", ref, err)
 	}
@@ -96,7 +102,7 @@ func take(t *testing.T, dir, label string) string {
 // changes spells a summary as "status path" lines.
 func changes(t *testing.T, dir, from, to string) string {
 	t.Helper()
-	sum, err := New().Summary(t.Context(), dir, from, to)
+	sum, err := kept.Summary(t.Context(), dir, from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +118,33 @@ func changes(t *testing.T, dir, from, to string) string {
 		lines = append(lines, fmt.Sprintf("%s +%d -%d", line, f.Additions, f.Deletions))
 	}
 	return strings.Join(lines, "\n")
+}
+
+func compare(t *testing.T, s *Store, dir, from, to string, o api.DiffOptions) api.Diff {
+	t.Helper()
+	d, err := s.Compare(t.Context(), dir, from, to, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// patch spells a file's hunks.
+func patch(f api.DiffFile) string {
+	var b strings.Builder
+	for _, h := range f.Hunks {
+		fmt.Fprintf(&b, "@@ -%d,%d +%d,%d @@\n", h.OldStart, h.OldLines, h.NewStart, h.NewLines)
+		for _, l := range h.Lines {
+			b.WriteString(l + "\n")
+		}
+		if h.OldNoNewline {
+			b.WriteString("old has no newline\n")
+		}
+		if h.NewNoNewline {
+			b.WriteString("new has no newline\n")
+		}
+	}
+	return b.String()
 }
 
 func wantChanges(t *testing.T, dir, from, to string, want ...string) {
@@ -153,32 +186,23 @@ func TestChanges(t *testing.T) {
 	wantChanges(t, dir, before, after, want...)
 	wantChanges(t, dir, before, before)
 	wantChanges(t, dir, "", after)
-	diffs, truncated, err := New().Diff(t.Context(), dir, before, after)
-	if err != nil || truncated {
-		t.Fatal(err, truncated)
-	}
 	patches := map[string]string{}
-	for _, d := range diffs {
-		patches[d.Path] = d.Patch
-		if d.Truncated {
-			t.Errorf("%s is truncated", d.Path)
+	for _, d := range compare(t, kept, dir, before, after, api.DiffOptions{}).Files {
+		patches[d.Path] = patch(d)
+		if d.Pending || d.Next != 0 {
+			t.Errorf("%s is cut", d.Path)
 		}
 	}
 	for path, patch := range map[string]string{
 		"a.txt":     "@@ -2,7 +2,8 @@\n 2\n 3\n 4\n-5\n+five\n+five and a half\n 6\n 7\n 8\n",
 		"new.txt":   "@@ -0,0 +1,2 @@\n+one\n+two\n",
-		"gone.txt":  "@@ -1 +0,0 @@\n-x\n",
+		"gone.txt":  "@@ -1,1 +0,0 @@\n-x\n",
 		"bin":       "",
 		"run.sh":    "",
-		"-dash":     "@@ -1 +1 @@\n-1\n+2\n",
-		"ünï\tcode": "@@ -1 +1 @@\n-1\n+2\n",
+		"-dash":     "@@ -1,1 +1,1 @@\n-1\n+2\n",
+		"ünï\tcode": "@@ -1,1 +1,1 @@\n-1\n+2\n",
 	} {
 		got := patches[path]
-		// What follows the second @@ is the function's name as Git guesses it.
-		first, rest, _ := strings.Cut(got, "\n")
-		if i := strings.LastIndex(first, "@@"); i > 0 {
-			got = first[:i+2] + "\n" + rest
-		}
 		if got != patch {
 			t.Errorf("%s: patch %q, want %q", path, got, patch)
 		}
@@ -212,11 +236,23 @@ func TestUntouched(t *testing.T) {
 		} {
 			fmt.Fprintf(&b, "%v\n%s\n", args, runGit(t, dir, args...))
 		}
-		index, err := os.ReadFile(filepath.Join(dir, ".git", "index"))
+		// Every file of the repository, byte for byte, but for new objects and our own refs.
+		err := filepath.WalkDir(filepath.Join(dir, ".git"), func(path string, d fs.DirEntry, err error) error {
+			rel, _ := filepath.Rel(filepath.Join(dir, ".git"), path)
+			switch filepath.ToSlash(rel) {
+			case "objects", "refs/catamaran":
+				return fs.SkipDir
+			}
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			fmt.Fprintf(&b, "%s %x\n", rel, sha256.Sum256(content))
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%x\n", index)
 		return b.String()
 	}
 	before := look()
@@ -236,14 +272,14 @@ func TestUntouched(t *testing.T) {
 	runGit(t, dir, "-c", "gc.pruneExpire=now", "gc", "-q", "--prune=now")
 	wantChanges(t, dir, first, second, "modified untracked +1 -1")
 	// ... and frees them once they are forgotten.
-	if err := New().Forget(t.Context(), dir, "thread-1"); err != nil {
+	if err := kept.Forget(t.Context(), dir, "thread-1"); err != nil {
 		t.Fatal(err)
 	}
 	if got := runGit(t, dir, "for-each-ref", "refs/catamaran"); got != "" {
 		t.Errorf("refs stay: %s", got)
 	}
 	runGit(t, dir, "gc", "-q", "--prune=now")
-	_, err := New().Summary(t.Context(), dir, first, second)
+	_, err := kept.Summary(t.Context(), dir, first, second)
 	if e := api.AsError(err); e == nil || e.Code != api.CodeNotFound || e.Hint == "" {
 		t.Errorf("forgotten snapshots: %v", err)
 	}
@@ -252,7 +288,7 @@ func TestUntouched(t *testing.T) {
 func TestForgetOneThread(t *testing.T) {
 	t.Parallel()
 	dir := newRepo(t, map[string]string{"a.txt": "a\n"})
-	s := New()
+	s := kept
 	for _, thread := range []string{"thread-1", "thread-10", "Thread-1", "../evil", "x..lock"} {
 		if ref, err := s.Take(t.Context(), dir, thread, "turn 1/before"); err != nil || ref == "" {
 			t.Fatalf("%s: %q, %v", thread, ref, err)
@@ -273,7 +309,7 @@ func TestForgetOneThread(t *testing.T) {
 
 func TestNoRepository(t *testing.T) {
 	t.Parallel()
-	ref, err := New().Take(t.Context(), t.TempDir(), "thread-1", "before")
+	ref, err := kept.Take(t.Context(), t.TempDir(), "thread-1", "before")
 	if ref != "" || err != nil {
 		t.Fatalf("%q, %v", ref, err)
 	}
@@ -292,34 +328,25 @@ func TestNoCommitYet(t *testing.T) {
 	wantChanges(t, dir, one, two, "modified a.txt +1 -1")
 }
 
-// TestSameTick changes a file to the same size right after the index was written.
+// TestSameTick changes a file to the same size right after a snapshot, within the
+// second that the file system or Git may know it by.
 func TestSameTick(t *testing.T) {
 	t.Parallel()
 	dir := newRepo(t, map[string]string{"a.txt": "aaaa\n"})
+	last := take(t, dir, "0")
+	for i := range 12 {
+		write(t, dir, "a.txt", fmt.Sprintf("%04d\n", i))
+		next := take(t, dir, fmt.Sprint(i+1))
+		wantChanges(t, dir, last, next, "modified a.txt +1 -1")
+		last = next
+	}
+	// A change that goes with an old time is known by the time alone.
 	at := time.Now().Add(-time.Hour)
-	path := filepath.Join(dir, "a.txt")
-	index := filepath.Join(dir, ".git", "index")
-	if err := os.Chtimes(path, at, at); err != nil {
+	write(t, dir, "a.txt", "bbbb\n")
+	if err := os.Chtimes(filepath.Join(dir, "a.txt"), at, at); err != nil {
 		t.Fatal(err)
 	}
-	runGit(t, dir, "add", "a.txt")
-	runGit(t, dir, "update-index", "--refresh")
-	if err := os.Chtimes(index, at, at); err != nil {
-		t.Fatal(err)
-	}
-	before := take(t, dir, "before")
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("bbbb\n"); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	if err := os.Chtimes(path, at, at); err != nil {
-		t.Fatal(err)
-	}
-	wantChanges(t, dir, before, take(t, dir, "after"), "modified a.txt +1 -1")
+	wantChanges(t, dir, last, take(t, dir, "old"), "modified a.txt +1 -1")
 }
 
 func TestSubfolderProject(t *testing.T) {
@@ -351,7 +378,7 @@ func TestIgnoredProject(t *testing.T) {
 	t.Parallel()
 	top := newRepo(t, map[string]string{".gitignore": "build/\n"})
 	write(t, top, "build/x", "x")
-	ref, err := New().Take(t.Context(), filepath.Join(top, "build"), "thread-1", "before")
+	ref, err := kept.Take(t.Context(), filepath.Join(top, "build"), "thread-1", "before")
 	if ref != "" || err != nil {
 		t.Fatalf("%q, %v", ref, err)
 	}
@@ -397,7 +424,7 @@ func TestSubmodule(t *testing.T) {
 func TestLarge(t *testing.T) {
 	t.Parallel()
 	dir := newRepo(t, map[string]string{"a.txt": "a\n"})
-	s := New()
+	s := New(t.TempDir())
 	s.maxFile = 100
 	sub := filepath.Join(dir, "sub [1]")
 	snap := func(label string) string {
@@ -414,9 +441,8 @@ func TestLarge(t *testing.T) {
 	write(t, dir, "a.txt", "b\n")
 	two := snap("2")
 	wantChanges(t, dir, one, two, "modified a.txt +1 -1", "modified sub [1]/big *.bin +1 -1")
-	diffs, _, err := s.Diff(t.Context(), dir, one, two)
-	if err != nil || !strings.Contains(diffs[1].Patch, "+Not kept in the snapshot: 101 bytes") {
-		t.Errorf("%v %+v", err, diffs)
+	if d := compare(t, s, dir, one, two, api.DiffOptions{}); !strings.Contains(patch(d.Files[1]), "+Not kept in the snapshot: 101 bytes") {
+		t.Errorf("%+v", d)
 	}
 	// In a project below, names are relative to it.
 	if ref, err := s.Take(t.Context(), sub, "thread-2", "1"); err != nil {
@@ -456,15 +482,15 @@ func TestFileBecomesLink(t *testing.T) {
 	}
 	write(t, dir, "b.txt", "B\n")
 	after := take(t, dir, "after")
-	diffs, _, err := New().Diff(t.Context(), dir, before, after)
-	if err != nil || len(diffs) != 2 {
-		t.Fatal(err, diffs)
+	d := compare(t, kept, dir, before, after, api.DiffOptions{})
+	if len(d.Files) != 2 || d.Files[0].OldMode != "100644" || d.Files[0].NewMode != "120000" {
+		t.Fatalf("%+v", d)
 	}
-	if want := "@@ -1 +0,0 @@\n-a\n@@ -0,0 +1 @@\n+b.txt\n\\ No newline at end of file\n"; diffs[0].Patch != want {
-		t.Errorf("patch %q", diffs[0].Patch)
+	if want, got := "@@ -1,1 +0,0 @@\n-a\n@@ -0,0 +1,1 @@\n+b.txt\nnew has no newline\n", patch(d.Files[0]); got != want {
+		t.Errorf("patch %q", got)
 	}
-	if want := "@@ -1 +1 @@\n-b\n+B\n"; diffs[1].Patch != want {
-		t.Errorf("patch %q", diffs[1].Patch)
+	if want, got := "@@ -1,1 +1,1 @@\n-b\n+B\n", patch(d.Files[1]); got != want {
+		t.Errorf("patch %q", got)
 	}
 }
 
@@ -475,7 +501,7 @@ func TestManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range refs {
 		wg.Go(func() {
-			ref, err := New().Take(t.Context(), dir, fmt.Sprintf("thread-%d", i), "before")
+			ref, err := kept.Take(t.Context(), dir, fmt.Sprintf("thread-%d", i), "before")
 			if err != nil {
 				t.Error(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,22 +13,34 @@ import (
 	"catamaran/internal/git"
 )
 
-// bounds of what a comparison answers, in files and bytes.
+// bounds of what a comparison answers, in files, lines and bytes.
 type bounds struct {
-	files     int // listed in a summary or a diff
-	filePatch int // of one file's patch
-	allPatch  int // of all patches together
-	read      int64
+	files     int // listed in a summary, or on a page unless asked otherwise
+	pageFiles int // on a page at most
+	fileLines int // of one file in one answer
+	fileBytes int
+	answer    int   // bytes of all hunks in one answer
+	read      int64 // of Git's output
 }
 
-var defaultBounds = bounds{files: 2000, filePatch: 512 << 10, allPatch: 5 << 20, read: 32 << 20}
+var defaultBounds = bounds{files: 2000, pageFiles: 5000, fileLines: 5000, fileBytes: 512 << 10, answer: 1 << 20, read: 64 << 20}
+
+const (
+	// defaultPage is how many files a page has where the caller does not say.
+	defaultPage = 500
+	// defaultContext and mostContext are lines around a change.
+	defaultContext = 3
+	mostContext    = 100_000
+	// argBytes bounds the paths handed to one git; Windows allows 32 KiB in all.
+	argBytes = 16 << 10
+)
 
 // Summary tells what changed between two references of Take. Nothing did when
 // either is "" or both are the same. Paths are relative to dir. Errors:
 // *api.Error CodeNotFound when Git no longer has a snapshot.
 func (s *Store) Summary(ctx context.Context, dir, from, to string) (api.ChangeSummary, error) {
 	sum := api.ChangeSummary{Files: []api.ChangedFile{}}
-	files, truncated, err := s.changed(ctx, dir, from, to)
+	files, truncated, err := s.changed(ctx, dir, from, to, false)
 	if err != nil {
 		return sum, fmt.Errorf("summarise changes: %w", err)
 	}
@@ -45,67 +58,243 @@ func (s *Store) Summary(ctx context.Context, dir, from, to string) (api.ChangeSu
 	return sum, nil
 }
 
-// Diff is Summary with each file's patch: hunks only, none for binary files and
-// pure changes of mode or name. A patch past 512 KiB ends after its last whole
-// hunk that fits and is marked, as is every file behind the first 5 MiB; the
-// second result tells that anything was cut.
-func (s *Store) Diff(ctx context.Context, dir, from, to string) ([]api.FileDiff, bool, error) {
-	files, truncated, err := s.changed(ctx, dir, from, to)
+// Compare tells what changed between two trees, with a page of hunks as o asks
+// for. Paths are relative to dir. only, where not nil, narrows it down to these
+// paths beside what o says. Errors are those of Summary, and CodeInvalid.
+func (s *Store) Compare(ctx context.Context, dir, from, to string, o api.DiffOptions, only map[string]bool) (api.Diff, error) {
+	d := api.Diff{Files: []api.DiffFile{}}
+	if o.Offset < 0 || o.Limit < 0 || o.Skip < 0 || o.Skip > 0 && len(o.Paths) != 1 || o.Context != nil && (*o.Context < 0 || *o.Context > mostContext) {
+		return d, &api.Error{Code: api.CodeInvalid, Message: "This part of a diff cannot be asked for.", Hint: "Skip needs exactly one path; numbers are not negative."}
+	}
+	files, truncated, err := s.changed(ctx, dir, from, to, o.IgnoreWhitespace)
 	if err != nil {
-		return nil, false, fmt.Errorf("compare checkpoints: %w", err)
+		return d, fmt.Errorf("compare: %w", err)
 	}
-	if len(files) == 0 {
-		return []api.FileDiff{}, false, nil
+	if len(o.Paths) > 0 || only != nil {
+		files = slices.DeleteFunc(files, func(f entry) bool {
+			return only != nil && !only[f.Path] && !only[f.OldPath] || len(o.Paths) > 0 && !slices.Contains(o.Paths, f.Path)
+		})
 	}
-	out, err := s.diffTree(ctx, dir, s.bounds.read, "-p", "--full-index", from, to)
-	if err != nil {
-		return nil, false, fmt.Errorf("compare checkpoints: %w", err)
-	}
-	sections := splitPatch(out.Stdout)
-	if out.Truncated && len(sections) > 0 {
-		// The last one may end anywhere.
-		sections = sections[:len(sections)-1]
-	}
-	diffs := make([]api.FileDiff, 0, min(len(files), s.bounds.files))
-	left := s.bounds.allPatch
 	for _, f := range files {
-		if len(diffs) == s.bounds.files {
-			truncated = true
-			break
-		}
-		d := api.FileDiff{ChangedFile: f.ChangedFile}
-		have := len(sections) >= f.sections
-		var patch []byte
-		if have {
-			for _, sec := range sections[:f.sections] {
-				patch = append(patch, hunks(sec)...)
-			}
-			sections = sections[f.sections:]
-		} else {
-			sections = nil
-		}
-		cut := !have && !f.Binary
-		patch, short := cutPatch(patch, min(s.bounds.filePatch, left))
-		left -= len(patch)
-		d.Truncated = cut || short
-		truncated = truncated || d.Truncated
-		d.Patch = strings.ToValidUTF8(string(patch), "\uFFFD")
-		diffs = append(diffs, d)
+		d.Additions += f.Additions
+		d.Deletions += f.Deletions
 	}
-	return diffs, truncated, nil
+	d.Total, d.Truncated = len(files), truncated
+	limit := o.Limit
+	if limit == 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, s.bounds.pageFiles)
+	files = files[min(o.Offset, len(files)):]
+	if len(files) > limit {
+		files, d.NextOffset = files[:limit], o.Offset+limit
+	}
+	for _, f := range files {
+		d.Files = append(d.Files, f.file())
+	}
+	if err := s.sizes(ctx, dir, files, d.Files); err != nil {
+		return d, fmt.Errorf("compare: %w", err)
+	}
+	if o.NoHunks || len(files) == 0 {
+		return d, nil
+	}
+	if err := s.fill(ctx, dir, from, to, o, files, d.Files); err != nil {
+		return d, fmt.Errorf("compare: %w", err)
+	}
+	return d, nil
 }
 
-// entry is a changed file and the number of sections a patch has for it.
+// fill puts hunks into out, whose entries are those of files, until the answer is full.
+func (s *Store) fill(ctx context.Context, dir, from, to string, o api.DiffOptions, files []entry, out []api.DiffFile) error {
+	left := s.bounds.answer
+	for i := 0; i < len(files); {
+		if left <= 0 {
+			out[i].Pending = files[i].text()
+			i++
+			continue
+		}
+		batch, size := i, 0
+		for ; batch < len(files) && batch-i < 100; batch++ {
+			size += len(files[batch].Path) + len(files[batch].OldPath) + 32
+			if batch > i && size > argBytes {
+				break
+			}
+		}
+		sections, err := s.patch(ctx, dir, from, to, o, files[i:batch])
+		if err != nil {
+			return err
+		}
+		for j := i; j < batch; j++ {
+			if !files[j].text() {
+				continue
+			}
+			if left <= 0 {
+				out[j].Pending = true
+				continue
+			}
+			b := budget{skip: o.Skip, lines: s.bounds.fileLines, bytes: min(s.bounds.fileBytes, left)}
+			sec, ok := sections[j-i]
+			if !ok {
+				out[j].Pending = true // Git's words were cut before it
+				continue
+			}
+			var used int
+			out[j].Hunks, out[j].Next, used = parseHunks(sec, b)
+			left -= used
+		}
+		i = batch
+	}
+	return nil
+}
+
+// patch runs git for the hunks of a few files; the sections are by their place in files.
+func (s *Store) patch(ctx context.Context, dir, from, to string, o api.DiffOptions, files []entry) (map[int][]byte, error) {
+	lines := defaultContext
+	if o.Context != nil {
+		lines = *o.Context
+	}
+	args := []string{"-p", "--full-index", "-U" + strconv.Itoa(lines)}
+	if o.IgnoreWhitespace {
+		args = append(args, "--ignore-all-space")
+	}
+	args = append(args, from, to, "--")
+	any := false
+	for _, f := range files {
+		if !f.text() {
+			continue
+		}
+		any = true
+		args = append(args, ":(literal)"+f.raw)
+		if f.rawOld != "" {
+			args = append(args, ":(literal)"+f.rawOld)
+		}
+	}
+	if !any {
+		return nil, nil
+	}
+	key := strings.Join(append([]string{dir}, args...), "\x00")
+	if len(files) == 1 {
+		if sections, ok := s.recent.get(key); ok {
+			return sections, nil
+		}
+	}
+	out, err := s.diffTree(ctx, dir, s.bounds.read, from, to, args...)
+	if err != nil {
+		return nil, err
+	}
+	list := splitPatch(out.Stdout)
+	if out.Truncated && len(list) > 0 && len(files) > 1 {
+		// The last one may end anywhere. A single file is shown as far as it goes.
+		list = list[:len(list)-1]
+	}
+	sections := assign(list, files, !out.Truncated)
+	if len(files) == 1 {
+		s.recent.put(key, sections, len(out.Stdout))
+	}
+	return sections, nil
+}
+
+// assign finds whose sections they are: in the order of files, by the objects
+// that a section's index line names. A file without a section has no hunks; with
+// whole unset it may have some that Git's cut words do not hold any more.
+func assign(list [][]byte, files []entry, whole bool) map[int][]byte {
+	sections := map[int][]byte{}
+	at := 0
+	for i, f := range files {
+		if !f.text() {
+			continue
+		}
+		wants := [][2]string{{f.oldID, f.newID}}
+		if f.typeChange {
+			none := strings.Repeat("0", len(f.oldID))
+			wants = [][2]string{{f.oldID, none}, {none, f.newID}}
+		}
+		var body []byte
+		found := false
+		for _, w := range wants {
+			for at < len(list) {
+				a, b := objects(list[at])
+				if a == "" { // a mode or a name alone
+					at++
+					continue
+				}
+				if a == w[0] && b == w[1] {
+					body = append(body, hunks(list[at])...)
+					found = true
+					at++
+				}
+				break
+			}
+		}
+		if found || whole {
+			sections[i] = body
+		}
+	}
+	return sections
+}
+
+// objects are the ids of a section's index line, "" where it has none.
+func objects(section []byte) (from, to string) {
+	for line := range bytes.Lines(section) {
+		if bytes.HasPrefix(line, []byte("@@ ")) {
+			return "", ""
+		}
+		if rest, ok := bytes.CutPrefix(line, []byte("index ")); ok {
+			ids, _, _ := strings.Cut(strings.TrimSpace(string(rest)), " ")
+			from, to, _ = strings.Cut(ids, "..")
+			return from, to
+		}
+	}
+	return "", ""
+}
+
+// entry is a changed file as git lists it. raw names are git's bytes.
 type entry struct {
 	api.ChangedFile
-	sections int
+	raw, rawOld      string
+	oldMode, newMode string
+	oldID, newID     string
+	typeChange       bool
 }
 
-func (s *Store) changed(ctx context.Context, dir, from, to string) ([]entry, bool, error) {
+const (
+	modeNone   = "000000"
+	modeLink   = "120000"
+	modeModule = "160000"
+)
+
+// text reports whether there may be hunks.
+func (e entry) text() bool {
+	return !e.Binary && e.oldID != e.newID && e.oldMode != modeModule && e.newMode != modeModule
+}
+
+// file is the entry as it is answered, without hunks.
+func (e entry) file() api.DiffFile {
+	f := api.DiffFile{ChangedFile: e.ChangedFile}
+	if e.oldMode != modeNone {
+		f.OldMode = e.oldMode
+	}
+	if e.newMode != modeNone {
+		f.NewMode = e.newMode
+	}
+	if e.oldMode == modeModule {
+		f.OldCommit = e.oldID
+	}
+	if e.newMode == modeModule {
+		f.NewCommit = e.newID
+	}
+	return f
+}
+
+func (s *Store) changed(ctx context.Context, dir, from, to string, ignoreSpace bool) ([]entry, bool, error) {
 	if from == "" || to == "" || from == to {
 		return nil, false, nil
 	}
-	out, err := s.diffTree(ctx, dir, s.bounds.read, "-z", "--raw", "--numstat", from, to)
+	args := []string{"-z", "--raw", "--numstat", "--no-abbrev", "-M", "-l1000"}
+	if ignoreSpace {
+		args = append(args, "--ignore-all-space")
+	}
+	out, err := s.diffTree(ctx, dir, s.bounds.read, from, to, append(args, from, to)...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -116,137 +305,65 @@ func (s *Store) changed(ctx context.Context, dir, from, to string) ([]entry, boo
 	return files, out.Truncated, nil
 }
 
-func (s *Store) diffTree(ctx context.Context, dir string, max int64, args ...string) (git.Output, error) {
-	for _, ref := range args[len(args)-2:] {
+// diffTree runs git diff-tree with args, in which from and to stand too.
+func (s *Store) diffTree(ctx context.Context, dir string, max int64, from, to string, args ...string) (git.Output, error) {
+	for _, ref := range []string{from, to} {
 		if !objectID.MatchString(ref) {
 			return git.Output{}, &api.Error{Code: api.CodeInvalid, Message: "This is not a snapshot's reference."}
 		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, Timeout, errors.New("the comparison took longer than "+Timeout.String()))
 	defer cancel()
-	fixed := []string{"diff-tree", "-r", "-M", "-l1000", "--relative", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"}
+	fixed := []string{"diff-tree", "-r", "--relative", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"}
+	if len(args) > 0 && args[0] == "-p" {
+		fixed = append(fixed, "-M", "-l1000")
+	}
 	out, err := run(ctx, git.Command{Dir: dir, Args: append(fixed, args...), Max: max})
 	var e *git.Error
-	if errors.As(err, &e) && (strings.Contains(e.Stderr, "bad object") || strings.Contains(e.Stderr, "unable to read") || strings.Contains(e.Stderr, "not a git repository")) {
-		return out, &api.Error{
-			Code:    api.CodeNotFound,
-			Message: "The snapshots of this turn are gone from the repository.",
-			Hint:    "They are lost when the repository is replaced or its refs are removed; the files themselves are untouched.",
-			Details: e.Stderr,
-		}
+	if errors.As(err, &e) && (strings.Contains(e.Stderr, "bad object") || strings.Contains(e.Stderr, "unable to read") || strings.Contains(e.Stderr, "not a git repository") || strings.Contains(e.Stderr, "not a tree object")) {
+		return out, gone(e.Stderr)
 	}
 	return out, err
 }
 
-// parseRaw reads the output of diff-tree -z --raw --numstat: first all raw
-// entries, then the numbers of each in the same order.
-func parseRaw(b []byte) ([]entry, error) {
-	next := func() (string, bool) {
-		field, rest, ok := bytes.Cut(b, []byte{0})
-		if ok {
-			b = rest
-		}
-		return string(field), ok
+func gone(details string) error {
+	return &api.Error{
+		Code:    api.CodeNotFound,
+		Message: "The snapshots of this turn are gone from the repository.",
+		Hint:    "They are kept for a thread's newest turns, and lost when the repository is replaced or its refs are removed; the files themselves are untouched.",
+		Details: details,
 	}
-	path := func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-	var files []entry
-	for len(b) > 0 && b[0] == ':' {
-		head, _ := next()
-		f := strings.Fields(head) // :mode mode id id status
-		name, ok := next()
-		if len(f) != 5 || f[4] == "" || !ok {
-			return files, errors.New("git printed a list of changes that is not understood")
-		}
-		e := entry{ChangedFile: api.ChangedFile{Path: path(name)}, sections: 1}
-		switch f[4][0] {
-		case 'A':
-			e.Status = api.FileAdded
-		case 'D':
-			e.Status = api.FileDeleted
-		case 'R', 'C':
-			e.Status, e.OldPath = api.FileRenamed, e.Path
-			if name, ok = next(); !ok {
-				return files, errors.New("git printed a list of changes that ends early")
-			}
-			e.Path = path(name)
-		case 'T':
-			// A file in the place of a link: shown as removed and added.
-			e.Status, e.sections = api.FileModified, 2
-		default:
-			e.Status = api.FileModified
-			if f[2] == f[3] {
-				e.Status = api.FileMode
-			}
-		}
-		files = append(files, e)
-	}
-	for i := range files {
-		head, ok := next()
-		f := strings.SplitN(head, "\t", 3)
-		if !ok || len(f) != 3 {
-			return files, errors.New("git printed a list of numbers that is not understood")
-		}
-		if f[2] == "" { // a rename: both names follow
-			next()
-			next()
-		}
-		if f[0] == "-" {
-			files[i].Binary = true
-			continue
-		}
-		a, errA := strconv.Atoi(f[0])
-		d, errD := strconv.Atoi(f[1])
-		if errA != nil || errD != nil {
-			return files, errors.New("git printed numbers that are none")
-		}
-		files[i].Additions, files[i].Deletions = a, d
-	}
-	return files, nil
 }
 
-// splitPatch cuts the output of diff-tree -p into its sections. Every line of
-// content begins with a space, a sign or a backslash, so a section's first line
-// cannot be mistaken.
-func splitPatch(b []byte) [][]byte {
-	marker := []byte("diff --git ")
-	var starts []int
-	for at := 0; at < len(b); {
-		if bytes.HasPrefix(b[at:], marker) {
-			starts = append(starts, at)
+// sizes asks for the sizes of binary files.
+func (s *Store) sizes(ctx context.Context, dir string, files []entry, out []api.DiffFile) error {
+	var ask bytes.Buffer
+	var to []*int64
+	add := func(mode, id string, size *int64) {
+		if mode != modeNone && mode != modeModule {
+			ask.WriteString(id + "\n")
+			to = append(to, size)
 		}
-		n := bytes.IndexByte(b[at:], '\n')
-		if n < 0 {
+	}
+	for i, f := range files {
+		if f.Binary {
+			add(f.oldMode, f.oldID, &out[i].OldBytes)
+			add(f.newMode, f.newID, &out[i].NewBytes)
+		}
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	res, err := run(ctx, git.Command{Dir: dir, Args: []string{"cat-file", "--batch-check=%(objectsize)"}, Stdin: ask.Bytes()})
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(res.Stdout) {
+		if len(to) == 0 {
 			break
 		}
-		at += n + 1
-	}
-	sections := make([][]byte, len(starts))
-	for i, at := range starts {
-		end := len(b)
-		if i+1 < len(starts) {
-			end = starts[i+1]
-		}
-		sections[i] = b[at:end]
-	}
-	return sections
-}
-
-// hunks returns a section from its first hunk on.
-func hunks(section []byte) []byte {
-	if i := bytes.Index(section, []byte("\n@@ ")); i >= 0 {
-		return section[i+1:]
+		*to[0], _ = strconv.ParseInt(strings.TrimSpace(string(line)), 10, 64) // "missing" counts as 0
+		to = to[1:]
 	}
 	return nil
-}
-
-// cutPatch keeps at most max bytes: whole hunks where one fits, else whole lines.
-func cutPatch(patch []byte, max int) ([]byte, bool) {
-	if len(patch) <= max {
-		return patch, false
-	}
-	patch = patch[:max]
-	if i := bytes.LastIndex(patch, []byte("\n@@ ")); i > 0 {
-		return patch[:i+1], true
-	}
-	return patch[:bytes.LastIndexByte(patch, '\n')+1], true
 }

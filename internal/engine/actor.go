@@ -29,10 +29,12 @@ const (
 // actor owns one thread while it is in use. Its fields belong to its goroutine,
 // but for those guarded by Engine.mu.
 type actor struct {
-	e   *Engine
-	st  *store.Store
-	id  string
-	dir string // the project's folder
+	e       *Engine
+	st      *store.Store
+	id      string
+	dir     string   // where it works: its own working tree, or the project's folder
+	edits   *editing // of the running turn
+	project api.Project
 
 	users   int // guarded by Engine.mu: callers that hold it
 	mailbox chan func()
@@ -188,7 +190,10 @@ func (a *actor) load() error {
 	if err != nil {
 		return err
 	}
-	a.state, a.resume, a.dir = loaded(w), w.Resume, p.Path
+	a.state, a.resume, a.dir, a.project = loaded(w), w.Resume, p.Path, p
+	if w.Thread.Dir != "" {
+		a.dir = w.Thread.Dir
+	}
 	return nil
 }
 
@@ -340,6 +345,7 @@ func (a *actor) halt() {
 		a.run.cancel()
 		a.run = nil
 	}
+	a.edits.abandon()
 	a.tl.reset("")
 	ctx, cancel := context.WithTimeout(context.Background(), a.e.t.shutdown)
 	defer cancel()

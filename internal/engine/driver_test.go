@@ -10,6 +10,7 @@ import (
 
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
+	"catamaran/internal/checkpoint"
 )
 
 // memoryCheckpoints counts; its diffs are made up, for package checkpoint has its own tests.
@@ -36,9 +37,9 @@ func (m *memoryCheckpoints) Summary(_ context.Context, _, from, to string) (api.
 	return api.ChangeSummary{Files: []api.ChangedFile{{Path: from + ".." + to, Status: api.FileAdded}}, Additions: 1}, nil
 }
 
-func (m *memoryCheckpoints) Diff(_ context.Context, _, from, to string) ([]api.FileDiff, bool, error) {
-	return []api.FileDiff{{ChangedFile: api.ChangedFile{Path: from + ".." + to}}}, false, nil
-}
+func (m *memoryCheckpoints) Prune(context.Context, string, string, int) error { return nil }
+
+func (m *memoryCheckpoints) Edits(string, string, string) *checkpoint.Edits { return nil }
 
 func (m *memoryCheckpoints) Forget(context.Context, string, string) error { m.drops.Add(1); return nil }
 
@@ -49,16 +50,14 @@ func TestCheckpointsAroundATurn(t *testing.T) {
 	th := h.thread()
 	c := h.follow(th.ID, nil)
 	turn := h.prompt(th.ID, "say x")
-	if _, err := h.e.TurnDiff(t.Context(), api.TurnRef{TurnID: turn.ID}); api.CodeOf(err) != api.CodeNotFound {
-		t.Fatalf("a diff before the end: %v", err)
-	}
 	c.until("the end", c.ended(turn.ID))
 	between := turn.ID + "-before.." + turn.ID + "-after"
 	if ch := c.turns[turn.ID].Changes; ch == nil || ch.Files[0].Path != between {
 		t.Fatalf("%+v", ch)
 	}
-	if d := must[api.TurnDiff](t)(h.e.TurnDiff(t.Context(), api.TurnRef{TurnID: turn.ID})); d.Files[0].Path != between {
-		t.Fatalf("%+v", d)
+	m1, err := h.e.MarksOf(t.Context(), turn.ID)
+	if err != nil || len(m1.Turns) != 1 || m1.Turns[0].Before+".."+m1.Turns[0].After != between || m1.Dir == "" {
+		t.Fatalf("%+v %v", m1, err)
 	}
 	for name, flag := range map[string]*atomic.Bool{"fails": &m.fail, "hangs": &m.hang} {
 		flag.Store(true)

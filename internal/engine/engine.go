@@ -24,8 +24,10 @@ import (
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
 	"catamaran/internal/attachment"
+	"catamaran/internal/checkpoint"
 	"catamaran/internal/store"
 	"catamaran/internal/thread"
+	"catamaran/internal/worktree"
 )
 
 // Options of an engine.
@@ -37,6 +39,8 @@ type Options struct {
 	Agents Agents
 	// Checkpoints snapshots a project before and after a turn; nil means none.
 	Checkpoints Checkpoints
+	// Worktrees gives threads working trees of their own; nil refuses them.
+	Worktrees Worktrees
 	// Git tells whether a folder is in a Git working tree, and its branch; nil means never.
 	Git func(ctx context.Context, dir string) (isRepo bool, branch string)
 	// Phase is told of every phase change: with failed the reason, with ready what people
@@ -68,9 +72,22 @@ type Checkpoints interface {
 	// Take snapshots dir and returns a reference for Diff; "" and nil where dir is not in a Git repository.
 	Take(ctx context.Context, dir, threadID, label string) (ref string, err error)
 	Summary(ctx context.Context, dir, from, to string) (api.ChangeSummary, error)
-	Diff(ctx context.Context, dir, from, to string) ([]api.FileDiff, bool, error)
-	// Forget drops a thread's snapshots.
+	// Forget drops a thread's snapshots, Prune its oldest turns' beyond keep.
 	Forget(ctx context.Context, dir, threadID string) error
+	Prune(ctx context.Context, dir, threadID string, keep int) error
+	// Edits records what the agent reports to edit in a turn; nil where nothing is.
+	Edits(dir, threadID, turnID string) *checkpoint.Edits
+}
+
+// Worktrees is what the engine needs of package worktree.
+type Worktrees interface {
+	// Make makes or finds the working tree of a new thread; Discard takes one back that was made.
+	Make(ctx context.Context, p api.Project, threadID string, c api.WorktreeChoice) (worktree.Made, error)
+	Discard(ctx context.Context, p api.Project, m worktree.Made) error
+	// Setup starts the project's set-up script in it, as the job of that id.
+	Setup(p api.Project, threadID, id string, m worktree.Made) (api.Job, error)
+	// Enter waits until a thread can work in its working tree; notice is to be told.
+	Enter(ctx context.Context, p api.Project, t api.Thread) (notice string, err error)
 }
 
 // timing is every wait of the engine; tests shorten it.

@@ -182,27 +182,46 @@ func (e *Engine) CreateThread(ctx context.Context, commandID string, r api.Threa
 		if len(title) > 500 {
 			return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "A title has at most 500 characters."}
 		}
-		e.shellMu.Lock()
-		defer e.shellMu.Unlock()
-		p, err := e.project(ctx, c.st, r.ProjectID)
+		id := newID("t")
+		own, discard, err := e.ownTree(ctx, c.st, id, r)
 		if err != nil {
 			return api.Thread{}, err
 		}
-		if r.AgentID == "" {
-			r.AgentID = p.AgentID
+		t, err := e.addThread(ctx, c, id, title, r, own)
+		if err != nil {
+			discard()
+			return t, err
 		}
-		if r.AgentID == "" {
-			return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "No agent is chosen.", Hint: "Choose one of the agents found."}
-		}
-		t := api.Thread{ID: newID("t"), ProjectID: p.ID, Title: title, AgentID: r.AgentID,
-			Permission: r.Permission, Model: r.Model, Effort: r.Effort, Plan: r.Plan, CreatedAt: e.now(), UpdatedAt: e.now()}
-		events := stored(t.ID, []api.Event{{Type: api.EventThreadUpserted, At: e.now(), TraceID: c.trace, Thread: &t}})
-		if p.AgentID != r.AgentID {
-			p.AgentID = r.AgentID
-			events = append(events, e.projectEvent(c, p))
-		}
-		return t, c.commit(ctx, t.ID, events, t)
+		e.setUp(ctx, c.st, t, own)
+		return t, nil
 	})
+}
+
+// addThread stores a new thread.
+func (e *Engine) addThread(ctx context.Context, c *command, id, title string, r api.ThreadCreate, own *ownTree) (api.Thread, error) {
+	e.shellMu.Lock()
+	defer e.shellMu.Unlock()
+	p, err := e.project(ctx, c.st, r.ProjectID)
+	if err != nil {
+		return api.Thread{}, err
+	}
+	if r.AgentID == "" {
+		r.AgentID = p.AgentID
+	}
+	if r.AgentID == "" {
+		return api.Thread{}, &api.Error{Code: api.CodeInvalid, Message: "No agent is chosen.", Hint: "Choose one of the agents found."}
+	}
+	t := api.Thread{ID: id, ProjectID: p.ID, Title: title, AgentID: r.AgentID,
+		Permission: r.Permission, Model: r.Model, Effort: r.Effort, Plan: r.Plan, CreatedAt: e.now(), UpdatedAt: e.now()}
+	if own != nil {
+		t.Dir, t.Branch, t.SetupJobID = own.made.Dir, own.made.Branch, own.job
+	}
+	events := stored(t.ID, []api.Event{{Type: api.EventThreadUpserted, At: e.now(), TraceID: c.trace, Thread: &t}})
+	if p.AgentID != r.AgentID {
+		p.AgentID = r.AgentID
+		events = append(events, e.projectEvent(c, p))
+	}
+	return t, c.commit(ctx, t.ID, events, t)
 }
 
 // projectPath turns what a person gave into the path of an existing directory, symlinks resolved.

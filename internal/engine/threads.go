@@ -62,7 +62,7 @@ func (e *Engine) DeleteThread(ctx context.Context, commandID string, r api.Threa
 				return err
 			}
 			a.removed()
-			e.forget(c.st, a.dir, r.ThreadID)
+			e.forget(c.st, a.project.Path, r.ThreadID)
 			return nil
 		})
 		return api.Empty{}, err
@@ -82,49 +82,6 @@ func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRe
 // once, with Stopping set, and the turn's end follows (A2.6). Without a running turn nothing happens.
 func (e *Engine) StopTurn(ctx context.Context, commandID string, r api.ThreadRef) (api.Thread, error) {
 	return onState(e, ctx, commandID, api.MethodTurnStop, r.ThreadID, thread.Stop{}, head)
-}
-
-// TurnDiff returns what a turn changed, from the checkpoints around it.
-func (e *Engine) TurnDiff(ctx context.Context, r api.TurnRef) (api.TurnDiff, error) {
-	d, err := e.turnDiff(ctx, r.TurnID)
-	return d, e.clientError("make the diff", err)
-}
-
-func (e *Engine) turnDiff(ctx context.Context, turnID string) (api.TurnDiff, error) {
-	none := api.TurnDiff{TurnID: turnID, Files: []api.FileDiff{}}
-	st, err := e.ready()
-	if err != nil {
-		return none, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.t.call)
-	defer cancel()
-	t, refs, err := st.Turn(ctx, turnID)
-	if err != nil {
-		return none, err
-	}
-	if e.o.Checkpoints == nil || refs.Before == "" || refs.After == "" {
-		hint := "Changes are known for folders in a Git repository, from the turn's checkpoints."
-		if !t.State.Final() {
-			hint = "The turn has not ended yet."
-		}
-		return none, &api.Error{Code: api.CodeNotFound, Message: "No checkpoints were made around this turn.", Hint: hint}
-	}
-	w, err := st.Work(ctx, t.ThreadID)
-	if err != nil {
-		return none, err
-	}
-	p, err := e.project(ctx, st, w.Thread.ProjectID)
-	if err != nil {
-		return none, err
-	}
-	files, truncated, err := e.o.Checkpoints.Diff(ctx, p.Path, refs.Before, refs.After)
-	if err != nil {
-		return none, err
-	}
-	if files == nil {
-		files = []api.FileDiff{}
-	}
-	return api.TurnDiff{TurnID: turnID, Files: files, Truncated: truncated}, nil
 }
 
 // ListAgents tells the agents of this environment.

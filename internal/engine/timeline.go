@@ -41,6 +41,7 @@ type tool struct {
 	grown   bool
 	unsaved bool
 	done    bool // stored in a final state; item holds only its place
+	edited  bool // the files it is about to edit have been looked at
 }
 
 func (tl *timeline) reset(turnID string) {
@@ -248,6 +249,7 @@ func (a *actor) tool(ev agent.Event) {
 		a.spilled(t.out.Append(clean(ev.Append)))
 	}
 	t.item.UpdatedAt = a.e.now()
+	t.edited = a.edits.tool(t.item.Tool, t.edited)
 	switch {
 	case finalTool(t.item.Tool.Status):
 		a.finishTool(t)

@@ -50,10 +50,13 @@ func (a *actor) begin(t api.Turn, input agent.Input) {
 	a.idle.Reset(far)
 
 	th := a.state.Thread
-	o := opening{agentID: th.AgentID, permission: th.Permission, settings: agent.Settings{Model: th.Model, Effort: th.Effort, Plan: th.Plan}}
+	o := opening{thread: th, agentID: th.AgentID, permission: th.Permission, settings: agent.Settings{Model: th.Model, Effort: th.Effort, Plan: th.Plan}}
 	r.input.Settings = o.settings
 	if s := a.session; s != nil && (s.agentID != o.agentID || s.permission != o.permission || !s.Takes(o.settings) || ended(s)) {
 		a.closeSession("another agent, permission or setting is wanted")
+	}
+	if a.session != nil && a.astray() {
+		a.closeSession("its worktree was removed")
 	}
 	o.have, o.old = a.session, a.closing
 	if a.resume.AgentID == o.agentID {
@@ -91,6 +94,7 @@ func ended(s *session) bool {
 
 // opening is which session a turn wants.
 type opening struct {
+	thread     api.Thread // as it was when the turn began
 	agentID    string
 	permission api.PermissionMode
 	settings   agent.Settings
@@ -102,12 +106,16 @@ type opening struct {
 type preparation struct {
 	before  string
 	warning error // the checkpoint failed
+	notice  string
 	opened  *session
 	err     error
 }
 
 func (a *actor) prepare(r *attempt, o opening) preparation {
 	var p preparation
+	if p.notice, p.err = a.enter(r.ctx, o.thread); p.err != nil {
+		return p
+	}
 	var wg sync.WaitGroup
 	if a.e.o.Checkpoints != nil {
 		wg.Go(func() { p.before, p.warning = a.checkpoint(r.ctx, r.turn.ID+"-before") })
@@ -216,7 +224,13 @@ func (a *actor) prepared(r *attempt, o opening, p preparation) {
 	} else if o.have == nil && o.foreign {
 		a.notice("info", "Another agent continues here. It does not know the conversation above.")
 	}
+	if p.notice != "" {
+		a.warn(p.notice)
+	}
 	r.phase = prompting
+	if r.before != "" {
+		a.edits = a.e.edit(a.dir, a.id, r.turn.ID)
+	}
 	s := p.opened
 	a.e.chore(func() {
 		reason, err := s.Prompt(r.ctx, r.input)
@@ -316,8 +330,11 @@ func (a *actor) finish(r *attempt, state api.TurnState, reason *api.Error) {
 		r.cancel()
 		r.ctx, r.cancel = context.WithCancel(context.Background())
 	}
-	ctx := r.ctx
+	ctx, edits := r.ctx, a.edits
 	a.e.chore(func() {
+		if err := edits.finish(ctx); err != nil {
+			a.e.log.Warn("record what the agent edited", "thread", a.id, "error", err)
+		}
 		after, changes, err := a.changes(ctx, r)
 		a.post(func() {
 			if a.run != r {
@@ -357,6 +374,9 @@ func (a *actor) changes(ctx context.Context, r *attempt) (string, *api.ChangeSum
 func (a *actor) over(r *attempt, end thread.End) {
 	r.cancel()
 	a.run = nil
+	a.edits.abandon()
+	a.edits = nil
+	a.prune()
 	if a.session != nil {
 		a.idle.Reset(a.e.t.idle)
 	}

@@ -25,6 +25,7 @@ import (
 	"catamaran/internal/auth"
 	"catamaran/internal/engine"
 	"catamaran/internal/file"
+	"catamaran/internal/review"
 	"catamaran/internal/term"
 )
 
@@ -51,12 +52,14 @@ type Doctor interface {
 	Run(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error)
 }
 
-// Options of a Server. All fields but Doctor, Files, Terminals and Distro are required.
+// Options of a Server. All fields but Doctor, Files, Review, Terminals and Distro are required.
 type Options struct {
 	// Doctor answers doctor.run; nil refuses it.
 	Doctor Doctor
 	// Files shows the files of projects; nil refuses it.
-	Files    *file.Files
+	Files *file.Files
+	// Review answers what is about Git, differences and reverts; nil refuses it.
+	Review   *review.Desk
 	Engine   *engine.Engine
 	Identity *auth.Identity
 	// Codes holds the credentials that can be exchanged for a session.
@@ -252,7 +255,7 @@ func (s *Server) call(ctx context.Context, method, commandID string, params []by
 			return nil, err
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, callTimeout)
+		ctx, cancel = context.WithTimeout(ctx, max(callTimeout, rt.bound))
 		defer cancel()
 	}
 	return rt.call(ctx, s, commandID, params)

@@ -421,6 +421,13 @@ func (b backendHost) subscribe(topic string, after *int64) (stream, error) {
 	if topic == api.TopicTerminals {
 		return b.s.watchTerminals()
 	}
+	if d := b.s.o.Review; d != nil {
+		if st, ok, err := d.Subscribe(topic); err != nil {
+			return nil, err
+		} else if ok {
+			return st, nil
+		}
+	}
 	return b.s.o.Engine.Subscribe(topic, after)
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/auth"
@@ -20,11 +22,15 @@ type route struct {
 	request, response reflect.Type
 	// early methods answer in every phase.
 	early bool
+	// bound is the longest a call may take, where that is more than usual.
+	bound time.Duration
 	call  func(ctx context.Context, s *Server, commandID string, params []byte) (any, error)
 }
 
 // table is the one place where a method is declared.
-var table = []route{
+var table = slices.Concat(ownTable, reviewTable)
+
+var ownTable = []route{
 	own(api.MethodDescriptor, "The backend's descriptor; answers in every phase.", func(s *Server, _ context.Context, _ api.Empty) (api.Descriptor, error) {
 		d, _ := s.Descriptor()
 		d.MemoryBytes = proc.Memory()
@@ -80,7 +86,6 @@ var table = []route{
 	look(api.MethodFileSearch, "Lines of files that hold a text or match a regular expression; ignored files are left out.", (*Server).searchFiles),
 	query(api.MethodSessionList, "Conversations that an agent's own program keeps on disk about a project's folder.", (*engine.Engine).ListSessions),
 	command(api.MethodSessionOpen, "Makes a thread of such a conversation, with its messages; the next turn goes on with it.", (*engine.Engine).OpenSession),
-	query(api.MethodDiffTurn, "What a turn changed, as a patch for each file.", (*engine.Engine).TurnDiff),
 }
 
 func (s *Server) diagnose(ctx context.Context, r api.DoctorRun) (api.DoctorReport, error) {

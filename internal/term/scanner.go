@@ -237,7 +237,8 @@ func (s *scanner) enter() string {
 func (s *scanner) leave() string {
 	var b strings.Builder
 	s.write(&b, func(on bool) bool { return !on })
-	b.WriteString("\x1b>\x1b[0m\x1b[r")
+	// Resetting the scroll region moves the cursor, which is to stay below what is there.
+	b.WriteString("\x1b>\x1b7\x1b[r\x1b8\x1b[0m")
 	return b.String()
 }
 

@@ -69,6 +69,8 @@ func open(t *testing.T, address string) *tab {
 		chromedp.Headless, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("no-proxy-server", true),
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1440, 900),
+		// Terminals are drawn as text then, which can be read.
+		chromedp.Flag("disable-3d-apis", true),
 	)
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc)

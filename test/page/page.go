@@ -149,12 +149,15 @@ func (p *Page) Do(ctx context.Context, out io.Writer, verb string, a []string, a
 		if len(th.Turns) == 0 {
 			return fmt.Errorf("no turn yet")
 		}
-		var d api.TurnDiff
-		if err := p.Call(ctx, env, api.MethodDiffTurn, api.TurnRef{TurnID: th.Turns[len(th.Turns)-1].ID}, &d); err != nil {
+		var d api.Diff
+		if err := p.Call(ctx, env, api.MethodDiffTurn, api.DiffTurn{TurnID: th.Turns[len(th.Turns)-1].ID}, &d); err != nil {
 			return err
 		}
 		for _, f := range d.Files {
-			fmt.Fprintf(out, "%s %s\n%s\n", f.Status, f.Path, f.Patch)
+			fmt.Fprintf(out, "%s %s\n", f.Status, f.Path)
+			for _, h := range f.Hunks {
+				fmt.Fprintf(out, "%s\n", strings.Join(h.Lines, "\n"))
+			}
 		}
 		return nil
 	}

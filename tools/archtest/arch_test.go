@@ -25,13 +25,17 @@ const module = "catamaran"
 // levels orders the packages: a package imports only lower levels.
 var levels = map[string]int{
 	"api": 0, "hostpath": 0, "proc": 0, "build": 0, "home": 0, "logfile": 0, "noderange": 0,
-	"wsl": 1, "link": 1, "store": 1, "git": 1, "term": 1, "auth": 1, "loginenv": 1, "forward": 1, "settings": 1, "attachment": 1,
-	"doctor": 2, "openin": 2, "stage": 2, "thread": 2, "agent": 2, "checkpoint": 2, "file": 2,
+	"wsl": 1, "link": 1, "store": 1, "git": 1, "topic": 1, "job": 2, "term": 1, "auth": 1, "loginenv": 1, "forward": 1, "settings": 1, "attachment": 1,
+	"doctor": 2, "openin": 2, "stage": 2, "thread": 2, "agent": 2, "checkpoint": 2, "worktree": 3, "review": 3, "file": 2,
 	"environment": 3, "engine": 3, "server": 3, "gateway": 3, "shell": 3,
 }
 
 // sameLevel lists the imports within one level, each with its reason.
 var sameLevel = map[[2]string]string{
+	{"engine", "worktree"}:     "threads get working trees of their own",
+	{"review", "worktree"}:     "worktrees are listed and removed there",
+	{"review", "engine"}:       "ids become folders and turns there",
+	{"server", "review"}:       "the server is its door",
 	{"server", "engine"}:       "the server is the engine's door: it turns requests into the engine's commands",
 	{"gateway", "environment"}: "the gateway is the pool's door: it routes by environment",
 	{"home", "api"}:            "errors cross a process boundary",
@@ -52,6 +56,7 @@ var powers = map[string][]string{
 	"os/exec":               {"internal/proc"},
 	"database/sql":          {"internal/store"},
 	"modernc.org/sqlite":    {"internal/store"},
+	"github.com/fsnotify":   {"internal/git/watch"},
 	"github.com/creack/pty": {"internal/term", "internal/wsl/wslsim"},
 }
 

@@ -113,6 +113,8 @@ var packages = []struct{ program, debian, why string }{
 	{"fish", "fish", "login environments are captured from it"},
 	{"rg", "ripgrep", "the content search is tested with it"},
 	{"python3", "python3", "a second wsl.exe is written in it"},
+	{"vim", "vim", "a terminal is tested with it"},
+	{"htop", "htop", "a terminal is tested with it"},
 }
 
 func (c *checker) tools() {

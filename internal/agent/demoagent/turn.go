@@ -54,6 +54,8 @@ func (t *turn) do(text string) error {
 		return t.proposed(text)
 	case everything.MatchString(text):
 		return t.demo()
+	case strings.HasPrefix(text, "Write a Git commit message"):
+		return t.say(commitMessage(text))
 	case writeFile.MatchString(text):
 		m := writeFile.FindStringSubmatch(text)
 		return t.writeAndSay(m[1], func(string) string { return strings.TrimRight(m[2], "\n") + "\n" })
@@ -92,6 +94,26 @@ func (t *turn) do(text string) error {
 		return t.say(fmt.Sprintf("There are **%d** entries here.%s", len(names), inline(names)))
 	}
 	return t.say(help)
+}
+
+// commitMessage names the files that the changes in text are about.
+func commitMessage(text string) string {
+	var names []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if i := strings.LastIndex(line, " b/"); strings.HasPrefix(line, "diff --git ") && i > 0 {
+			names = append(names, line[i+3:])
+		} else if name, ok := strings.CutPrefix(line, "new file: "); ok {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "Change nothing"
+	case 1:
+		return "Change " + names[0]
+	}
+	return fmt.Sprintf("Change %s and %d more", names[0], len(names)-1)
 }
 
 const help = "Hello! I am the **demo agent**: I need no account and no network, and I understand only a few phrases. What I say I do, I really do, and I ask first.\n\n" +

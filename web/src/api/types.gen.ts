@@ -1761,21 +1761,6 @@ export type FileStatus =
   | "renamed"
   | "mode";
 
-/** TurnDiff is the answer of diff.turn: unified diffs, a file each. */
-export interface TurnDiff {
-  turnId: string;
-  files: FileDiff[];
-  /** Truncated says that the diff was cut at the size bound. */
-  truncated?: boolean;
-}
-
-/** FileDiff is one file's unified diff (hunks only, no "diff --git" header). */
-export interface FileDiff extends ChangedFile {
-  patch?: string;
-  /** Truncated says that this file's patch was cut. */
-  truncated?: boolean;
-}
-
 /** ItemKind is the kind of a timeline item. */
 export type ItemKind =
   | "user_message"
@@ -2115,9 +2100,9 @@ export const MethodApprovalAnswer = "approval.answer";
 export const MethodSearch = "search.query";
 export const MethodQuestionAnswer = "question.answer";
 export const MethodAttachmentURL = "attachment.url";
+export const MethodDiffTurn = "diff.turn";
 export const MethodSessionList = "session.list";
 export const MethodSessionOpen = "session.open";
-export const MethodDiffTurn = "diff.turn";
 export const MethodDoctorRun = "doctor.run";
 export const MethodDiffThread = "diff.thread";
 export const MethodDiffWorking = "diff.working";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ClientFrame, ServerFrame } from "../api/types.gen";
-import { Socket, type SocketHost, type Topic, type WebSocketLike, backoff } from "./socket";
+import { type Post, Socket, type SocketHost, type Topic, type WebSocketLike, backoff } from "./socket";
 
 class Fake implements WebSocketLike {
   onopen: (() => void) | null = null;
@@ -58,6 +58,29 @@ function welcome(): Fake {
 }
 
 describe("socket", () => {
+  it("hands binary messages to their subscription, and sends for one that lives only", () => {
+    const got: number[] = [];
+    const posts: Post[] = [];
+    const { s } = make();
+    const leave = s.subscribe({ topic: "terminal:x", cursor: () => 7, tail: 100, frame: () => {}, attached: (p) => void posts.push(p), bytes: (m) => void got.push(m.byteLength) });
+    const ws = welcome();
+    const [, , subscribe] = ws.take();
+    expect(subscribe).toEqual({ type: "subscribe", id: posts[0]!.id, topic: "terminal:x", after: 7, tail: 100 });
+    const message = (id: string) => new Uint8Array([1, id.length, ...[...id].map((c) => c.charCodeAt(0)), 0, 0, 0, 0, 0, 0, 0, 0, 42]).buffer;
+    ws.onmessage?.({ data: message(posts[0]!.id) });
+    ws.onmessage?.({ data: message("nobody") });
+    ws.onmessage?.({ data: new ArrayBuffer(1) });
+    expect(got).toEqual([13]);
+    posts[0]!.send({ type: "resize", id: posts[0]!.id, cols: 1, rows: 2 });
+    expect(ws.take()).toEqual([{ type: "resize", id: posts[0]!.id, cols: 1, rows: 2 }]);
+    leave();
+    ws.take();
+    posts[0]!.send({ type: "resize" });
+    ws.onmessage?.({ data: message(posts[0]!.id) });
+    expect(ws.take()).toEqual([]);
+    expect(got).toEqual([13]);
+  });
+
   it("says hello first and subscribes only after the welcome", () => {
     const { states } = make();
     const ws = opened[0]!;

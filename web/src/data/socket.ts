@@ -15,6 +15,18 @@ export interface Topic {
   frame(f: ServerFrame): void | "again";
   /** The server refused the subscription for good. */
   failed?(e: ApiError): void;
+  /** Bounds the snapshot of a terminal, in bytes. */
+  tail?: number;
+  /** A new subscription begins, at a (re)connect and after a resync; what is sent by an older one goes nowhere. */
+  attached?(post: Post): void;
+  /** A binary message (frame.ts) of this subscription; "again" as for frame. */
+  bytes?(message: ArrayBuffer): void | "again";
+}
+
+/** Post sends what bears the id of one subscription; it does nothing once that is over. */
+export interface Post {
+  id: string;
+  send(data: ClientFrame | Uint8Array<ArrayBuffer>): void;
 }
 
 export interface SocketHost {
@@ -25,7 +37,8 @@ export interface SocketHost {
 }
 
 export interface WebSocketLike {
-  send(data: string): void;
+  binaryType?: string;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
   onopen: (() => void) | null;
   onmessage: ((e: { data: unknown }) => void) | null;
@@ -136,9 +149,12 @@ export class Socket {
       return;
     }
     this.ws = ws;
+    ws.binaryType = "arraybuffer";
     ws.onopen = () => this.send({ type: "hello", token: this.o.token() });
     ws.onmessage = (e) => {
-      if (this.ws === ws) this.receive(String(e.data));
+      if (this.ws !== ws) return;
+      if (e.data instanceof ArrayBuffer) this.receiveBytes(e.data);
+      else this.receive(String(e.data));
     };
     ws.onerror = () => {};
     ws.onclose = (e) => {
@@ -231,12 +247,33 @@ export class Socket {
     else if (f.type === "synchronized") s.retries = 0;
   }
 
+  private receiveBytes(message: ArrayBuffer): void {
+    this.beat();
+    // Length and characters of the id, see docs/protocol.md.
+    const b = new Uint8Array(message);
+    const s = this.subs.get(String.fromCharCode(...b.subarray(2, 2 + (b[1] ?? 0))));
+    if (s?.active && s.topic.bytes?.(message) === "again") this.again(s);
+  }
+
   private sendSubscribe(s: Subscription): void {
+    const { topic, tail } = s.topic;
     const after = s.fresh ? undefined : s.topic.cursor();
     s.fresh = false;
     s.active = true;
     this.host.clearTimeout(s.timer);
-    this.send(after === undefined ? { type: "subscribe", id: s.id, topic: s.topic.topic } : { type: "subscribe", id: s.id, topic: s.topic.topic, after });
+    s.topic.attached?.(this.post(s));
+    this.send({ type: "subscribe", id: s.id, topic, ...(after !== undefined && { after }), ...(tail !== undefined && { tail }) });
+  }
+
+  private post(s: Subscription): Post {
+    const { ws } = this;
+    const { id } = s;
+    return {
+      id,
+      send: (data) => {
+        if (this.ws === ws && s.id === id && s.active && this.subs.has(id)) ws!.send(data instanceof Uint8Array ? data : JSON.stringify(data));
+      },
+    };
   }
 
   /** again subscribes under a new id, so that late frames of the old one are dropped. */

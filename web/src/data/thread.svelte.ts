@@ -1,7 +1,7 @@
 // An open thread: its topic, reduced, and prompts that were sent but are not
 // in the log yet.
-import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn, TurnDiff } from "../api/types.gen";
-import { MethodApprovalAnswer, MethodDiffTurn, MethodItemOutput, MethodQuestionAnswer, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
+import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn } from "../api/types.gen";
+import { MethodApprovalAnswer, MethodItemOutput, MethodQuestionAnswer, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
 import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
 import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
@@ -183,9 +183,5 @@ export class ThreadStore {
 
   update(change: Omit<ThreadUpdate, "threadId">): Promise<Thread> {
     return this.env.call(MethodThreadUpdate, { threadId: this.id, ...change }, { commandId: newCommandId() });
-  }
-
-  diff(turnId: string): Promise<TurnDiff> {
-    return this.env.call(MethodDiffTurn, { turnId });
   }
 }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// peerTerminal is a terminal of OpenCode's server, whose bytes are the messages.
+type peerTerminal struct {
+	ws  *websocket.Conn
+	buf []byte
+}
+
+func openPeer(ctx context.Context, srv *server, command string) (*peerTerminal, error) {
+	in, err := json.Marshal(map[string]any{"command": "/bin/sh", "args": []string{"-c", command}})
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.Post(srv.url+"/pty", "application/json", bytes.NewReader(in))
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	var info struct{ ID string }
+	if b, err := io.ReadAll(res.Body); err != nil || json.Unmarshal(b, &info) != nil || info.ID == "" {
+		return nil, fmt.Errorf("OpenCode opened no terminal: %s %s %v", res.Status, b, err)
+	}
+	ws, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(srv.url, "http")+"/pty/"+info.ID+"/connect", nil)
+	if err != nil {
+		return nil, fmt.Errorf("OpenCode's terminal: %w", err)
+	}
+	ws.SetReadLimit(-1)
+	return &peerTerminal{ws: ws}, nil
+}
+
+// next reads a message; what is not output (JSON behind a zero byte) counts for nothing.
+func (p *peerTerminal) next(ctx context.Context) ([]byte, error) {
+	_, b, err := p.ws.Read(ctx)
+	if err == nil && len(b) > 0 && b[0] == 0 {
+		b = nil
+	}
+	return b, err
+}
+
+func (p *peerTerminal) sees(ctx context.Context, text string) error {
+	for !bytes.Contains(p.buf, []byte(text)) {
+		b, err := p.next(ctx)
+		if err != nil {
+			return err
+		}
+		p.buf = append(p.buf, b...)
+	}
+	return nil
+}
+
+// peerEcho measures the same key there.
+func peerEcho(ctx context.Context, srv *server, n int) (sample, error) {
+	p, err := openPeer(ctx, srv, echoing)
+	if err != nil {
+		return nil, err
+	}
+	defer p.ws.CloseNow()
+	if err := p.sees(ctx, "ready"); err != nil {
+		return nil, err
+	}
+	var took sample
+	for range n {
+		start := time.Now()
+		if err := p.ws.Write(ctx, websocket.MessageText, []byte("k")); err != nil {
+			return nil, err
+		}
+		for got := 0; got < 1; {
+			b, err := p.next(ctx)
+			if err != nil {
+				return nil, err
+			}
+			got += len(b)
+		}
+		took = append(took, ms(time.Since(start)))
+	}
+	return took, nil
+}
+
+// peerCat measures how fast a part of the text comes there, in MB/s.
+func peerCat(ctx context.Context, srv *server, file string, size int) (float64, error) {
+	p, err := openPeer(ctx, srv, fmt.Sprintf("stty raw -echo; read go; head -c %d %s; sleep 1000", size, file))
+	if err != nil {
+		return 0, err
+	}
+	defer p.ws.CloseNow()
+	start := time.Now()
+	if err := p.ws.Write(ctx, websocket.MessageText, []byte("\n")); err != nil {
+		return 0, err
+	}
+	for got := 0; got < size; {
+		b, err := p.next(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("after %d of %d bytes: %w", got, size, err)
+		}
+		got += len(b)
+	}
+	return float64(size) / 1e6 / time.Since(start).Seconds(), nil
+}

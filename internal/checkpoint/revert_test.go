@@ -1,0 +1,514 @@
+package checkpoint
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"catamaran/internal/api"
+)
+
+// desk is a project with threads that take turns in it.
+type desk struct {
+	t     testing.TB
+	s     *Store
+	dir   string
+	turns map[string]Turn
+	n     int
+}
+
+func newDesk(t *testing.T, files map[string]string) *desk {
+	return &desk{t: t, s: New(t.TempDir()), dir: newRepo(t, files), turns: map[string]Turn{}}
+}
+
+// turn runs a turn: work is given what writes as the agent does, "" removing a file.
+func (d *desk) turn(t *testing.T, thread string, work func(edit func(path, text string))) Turn {
+	t.Helper()
+	d.n++
+	turn := Turn{ID: fmt.Sprintf("u_%03d", d.n), ThreadID: thread}
+	snap := func(label string) string {
+		ref, err := d.s.Take(t.Context(), d.dir, thread, turn.ID+"-"+label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ref
+	}
+	turn.Before = snap("before")
+	e := d.s.Edits(d.dir, thread, turn.ID)
+	work(func(path, text string) {
+		if err := e.Before(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		putFile(t, d.dir, path, text)
+		if err := e.After(t.Context(), filepath.Join(d.dir, path)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := e.Save(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	turn.After = snap("after")
+	return turn
+}
+
+func putFile(t *testing.T, dir, path, text string) {
+	t.Helper()
+	if text == "" {
+		os.Remove(filepath.Join(dir, path))
+		return
+	}
+	write(t, dir, path, text)
+}
+
+func read(dir, path string) string {
+	b, err := os.ReadFile(filepath.Join(dir, path))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func (d *desk) target(turns ...Turn) Target {
+	return Target{Dir: d.dir, ThreadID: turns[0].ThreadID, Turns: turns}
+}
+
+func (d *desk) plan(t *testing.T, target Target) api.RevertPlan {
+	t.Helper()
+	p, err := d.s.Plan(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// spell lists a plan as "path state action".
+func spell(p api.RevertPlan) []string {
+	out := []string{}
+	for _, f := range p.Files {
+		out = append(out, strings.TrimSpace(f.Path+" "+f.State+" "+f.Action))
+	}
+	return out
+}
+
+func wantPlan(t *testing.T, p api.RevertPlan, want ...string) {
+	t.Helper()
+	if got := spell(p); !slices.Equal(got, want) {
+		t.Errorf("plan %q, want %q", got, want)
+	}
+}
+
+func (d *desk) revert(t *testing.T, target Target, paths ...string) api.Reverted {
+	t.Helper()
+	d.n++
+	r, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, paths, fmt.Sprintf("v_%03d", d.n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRevert(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, map[string]string{"a": "1\n", "gone": "g\n", "sub/b": "b\n", "run.sh": "#!/bin/sh\n", "keep": "k\n"})
+	if err := os.Chmod(filepath.Join(d.dir, "a"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.dir, "untracked", "mine\n")
+	turn := d.turn(t, "t", func(edit func(path, text string)) {
+		edit("a", "2\n")
+		edit("a", "3\n")
+		edit("gone", "")
+		edit("new/deep/file", "n\n")
+		edit("sub/b", "bb\n")
+	})
+	// Another file, changed by a person, is none of its business.
+	write(t, d.dir, "keep", "person\n")
+	p := d.plan(t, d.target(turn))
+	wantPlan(t, p, "a clean restore", "gone clean create", "new/deep/file clean remove", "sub/b clean restore")
+	if f := p.Files[0]; f.Additions != 1 || f.Deletions != 1 {
+		t.Errorf("%+v", f)
+	}
+	r := d.revert(t, d.target(turn))
+	if want := []string{"a", "gone", "new/deep/file", "sub/b"}; !slices.Equal(r.Files, want) || len(r.Left) != 0 {
+		t.Errorf("%+v", r)
+	}
+	for path, want := range map[string]string{"a": "1\n", "gone": "g\n", "new/deep/file": "", "sub/b": "b\n", "keep": "person\n", "untracked": "mine\n"} {
+		if got := read(d.dir, path); got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(d.dir, "new")); err == nil {
+		t.Error("an empty folder stays")
+	}
+	if st, err := os.Stat(filepath.Join(d.dir, "a")); err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o640 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+	wantPlan(t, d.plan(t, d.target(turn)), "a done", "gone done", "new/deep/file done", "sub/b done")
+	if left, _ := filepath.Glob(filepath.Join(d.dir, ".git", "catamaran-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+
+	// Undone, but for what a person changed meanwhile; and that undone again.
+	write(t, d.dir, "sub/b", "person\n")
+	u, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_900")
+	if err != nil || !slices.Equal(u.Files, []string{"a", "gone", "new/deep/file"}) || len(u.Left) != 1 || u.Left[0].Path != "sub/b" {
+		t.Fatalf("%+v %v", u, err)
+	}
+	if read(d.dir, "a") != "3\n" || read(d.dir, "gone") != "" || read(d.dir, "new/deep/file") != "n\n" || read(d.dir, "sub/b") != "person\n" {
+		t.Error("the undo wrote something else")
+	}
+	if u, err = d.s.Undo(t.Context(), d.dir, "t", u.RevertID, "v_901"); err != nil || len(u.Files) != 3 || read(d.dir, "a") != "1\n" {
+		t.Errorf("%+v %v", u, err)
+	}
+	if _, err := d.s.Undo(t.Context(), d.dir, "t", "v_unknown", "v_902"); api.CodeOf(err) != api.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRevertConflicts(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, map[string]string{"later": "1\n", "amid": "1\n", "first": "1\n", "end": "1\n", "command": "1\n", "mine": "1\n"})
+	turn := d.turn(t, "t", func(edit func(path, text string)) {
+		edit("later", "2\n")
+		edit("amid", "2\n")
+		write(t, d.dir, "amid", "person\n")
+		edit("amid", "3\n")
+		write(t, d.dir, "first", "person\n")
+		edit("first", "2\n")
+		edit("end", "2\n")
+		write(t, d.dir, "end", "person\n")
+		write(t, d.dir, "command", "2\n")
+		edit("mine", "2\n")
+	})
+	write(t, d.dir, "later", "person\n")
+	target := d.target(turn)
+	wantPlan(t, d.plan(t, target), "amid changed restore", "command unclaimed restore", "end changed restore", "first changed restore", "later changed restore", "mine clean restore")
+	if r := d.revert(t, target); !slices.Equal(r.Files, []string{"mine"}) {
+		t.Errorf("%+v", r)
+	}
+	// A person may choose the others after having seen them.
+	r := d.revert(t, target, "command", "later")
+	if !slices.Equal(r.Files, []string{"command", "later"}) || read(d.dir, "later") != "1\n" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_800"); err != nil || read(d.dir, "later") != "person\n" {
+		t.Errorf("%v %q", err, read(d.dir, "later"))
+	}
+	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"nowhere"}, "v_801"); api.CodeOf(err) != api.CodeInvalid {
+		t.Errorf("%v", err)
+	}
+	// What changes after the preview stops it before anything is done.
+	seen := d.plan(t, target).Seen
+	write(t, d.dir, "later", "person again\n")
+	if _, err := d.s.Revert(t.Context(), target, seen, []string{"command", "later"}, "v_802"); api.CodeOf(err) != api.CodeConflict || read(d.dir, "command") != "2\n" {
+		t.Errorf("%v %q", err, read(d.dir, "command"))
+	}
+	// Another thread that worked on it at the same time is never touched.
+	other := d.turn(t, "other", func(edit func(path, text string)) { edit("mine", "other\n") })
+	target.Beside = []Turn{other}
+	wantPlan(t, d.plan(t, target), "amid changed restore", "command unclaimed restore", "end changed restore", "first changed restore", "later changed restore", "mine foreign restore")
+	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"mine"}, "v_803"); api.CodeOf(err) != api.CodeConflict {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRevertSeveralTurns(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, map[string]string{"a": "1\n", "b": "1\n"})
+	one := d.turn(t, "t", func(edit func(path, text string)) { edit("a", "2\n"); edit("b", "2\n"); edit("c", "c\n") })
+	write(t, d.dir, "b", "person\n")
+	two := d.turn(t, "t", func(edit func(path, text string)) { edit("a", "3\n"); edit("b", "3\n"); edit("c", "") })
+	wantPlan(t, d.plan(t, d.target(one)), "a changed restore", "b changed restore", "c done")
+	wantPlan(t, d.plan(t, d.target(two)), "a clean restore", "b clean restore", "c clean create")
+	wantPlan(t, d.plan(t, d.target(one, two)), "a clean restore", "b changed restore", "c done")
+	if r := d.revert(t, d.target(one, two)); !slices.Equal(r.Files, []string{"a"}) || read(d.dir, "a") != "1\n" || read(d.dir, "b") != "3\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestRevertWontWrite(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	write(t, outside, "f", "outside\n")
+	d := newDesk(t, map[string]string{"dir/f": "1\n", "was": "1\n", "gone": "1\n", ".gitignore": "*.log\n", "tracked.log": "t\n"})
+	runGit(t, d.dir, "add", "-f", "tracked.log")
+	turn := d.turn(t, "t", func(edit func(path, text string)) {
+		edit("dir/f", "2\n")
+		edit("was", "")
+		edit("gone", "")
+		edit("big", "b\n")
+	})
+	// The folder is a link out of the project now.
+	if err := os.RemoveAll(filepath.Join(d.dir, "dir")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(d.dir, "dir")); err != nil {
+		t.Skip("this system makes no links: ", err)
+	}
+	// In the place of a file that was removed stands a folder.
+	write(t, d.dir, "was/inner.log", "x")
+	target := d.target(turn)
+	p := d.plan(t, target)
+	wantPlan(t, p, "big clean remove", "dir/f changed create", "gone clean create", "was clean create")
+	r, err := d.s.Revert(t.Context(), target, p.Seen, []string{"big", "dir/f", "gone", "was"}, "v_700")
+	if err != nil || !slices.Equal(r.Files, []string{"big", "gone"}) || len(r.Left) != 2 {
+		t.Errorf("%+v %v", r, err)
+	}
+	if read(outside, "f") != "outside\n" || read(d.dir, "was/inner.log") != "x" {
+		t.Error("something outside or ignored was touched")
+	}
+}
+
+func TestRevertKinds(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, map[string]string{".gitattributes": "/crlf.txt text eol=crlf\n", "link": "was a file\n", "sub/run.sh": "#!/bin/sh\n", "x": "file\n", "bin": "a\x00b"})
+	write(t, d.dir, "crlf.txt", "a\r\nb\r\n")
+	d.s.maxFile = 50
+	turn := d.turn(t, "t", func(edit func(path, text string)) {
+		edit("crlf.txt", "a\r\nc\r\n")
+		edit("x", "")
+		edit("x/y", "folder now\n")
+		edit("bin", "a\x00c")
+		edit("large", strings.Repeat("x", 60))
+	})
+	chmod := d.turn(t, "t", func(edit func(path, text string)) {
+		if err := os.Chmod(filepath.Join(d.dir, "sub/run.sh"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	})
+	wantPlan(t, d.plan(t, d.target(turn)), "bin clean restore", "crlf.txt clean restore", "large blocked remove", "x clean create", "x/y clean remove")
+	d.revert(t, d.target(turn))
+	if read(d.dir, "crlf.txt") != "a\r\nb\r\n" || read(d.dir, "x") != "file\n" || read(d.dir, "bin") != "a\x00b" || read(d.dir, "large") == "" {
+		t.Errorf("%q %q %q", read(d.dir, "crlf.txt"), read(d.dir, "x"), read(d.dir, "bin"))
+	}
+	d.revert(t, d.target(chmod), "sub/run.sh")
+	if st, err := os.Stat(filepath.Join(d.dir, "sub/run.sh")); err != nil || st.Mode()&0o111 != 0 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+	if err := os.Remove(filepath.Join(d.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	before := d.n
+	swap := d.turn(t, "t", func(func(path, text string)) {
+		if err := os.Symlink("bin", filepath.Join(d.dir, "link")); err != nil {
+			t.Skip("this system makes no links: ", err)
+		}
+	})
+	if d.n != before+1 {
+		t.Fatal("no turn")
+	}
+	if r := d.revert(t, d.target(swap), "link"); len(r.Files) != 1 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Lstat(filepath.Join(d.dir, "link")); err == nil {
+		t.Error("the link stays")
+	}
+	if r, err := d.s.Undo(t.Context(), d.dir, "t", fmt.Sprintf("v_%03d", d.n), "v_600"); err != nil || len(r.Files) != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	if to, err := os.Readlink(filepath.Join(d.dir, "link")); err != nil || to != "bin" {
+		t.Errorf("%q %v", to, err)
+	}
+}
+
+// TestRevertInWorktree has the repository's directory outside the project, and the
+// project in a folder below its top.
+func TestRevertInWorktree(t *testing.T) {
+	t.Parallel()
+	main := newRepo(t, map[string]string{"app/a": "1\n", "other": "o\n"})
+	work := filepath.Join(t.TempDir(), "work")
+	runGit(t, main, "worktree", "add", "-q", work)
+	d := &desk{t: t, s: New(t.TempDir()), dir: filepath.Join(work, "app"), turns: map[string]Turn{}}
+	turn := d.turn(t, "t", func(edit func(path, text string)) { edit("a", "2\n"); edit("n/new", "n\n") })
+	wantPlan(t, d.plan(t, d.target(turn)), "a clean restore", "n/new clean remove")
+	r := d.revert(t, d.target(turn))
+	if len(r.Files) != 2 || read(d.dir, "a") != "1\n" || read(d.dir, "n/new") != "" {
+		t.Errorf("%+v", r)
+	}
+	if left, _ := filepath.Glob(filepath.Join(d.dir, ".catamaran-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// write of one file in the model of TestNothingOfOthersIsReverted.
+type written struct{ who, text string }
+
+// TestNothingOfOthersIsReverted lets two threads and a person write in one folder at
+// random, also while turns run, and reverts and undoes at random: whatever a revert
+// changes, back to where it leads, only the reverted turns wrote.
+func TestNothingOfOthersIsReverted(t *testing.T) {
+	t.Parallel()
+	dir := newRepo(t, map[string]string{"keep": "k\n"})
+	s := New(t.TempDir())
+	round := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		round++
+		paths := []string{"a", "b", "d/c"}
+		history := map[string][]written{}
+		for _, p := range paths {
+			text := ""
+			if p != "d/c" {
+				text = fmt.Sprintf("start of %d\n", round)
+			}
+			putFile(t, dir, p, text)
+			history[p] = []written{{"start", text}}
+		}
+		n := 0
+		write := func(who, p, text string) {
+			h := history[p]
+			if h[len(h)-1].text == text {
+				return
+			}
+			putFile(t, dir, p, text)
+			// A person who puts back what was there before has changed nothing.
+			if who == "person" && len(h) > 1 && h[len(h)-1].who == "person" && h[len(h)-2].text == text {
+				history[p] = h[:len(h)-1]
+				return
+			}
+			history[p] = append(h, written{who, text})
+		}
+		text := func() string {
+			n++
+			if rapid.IntRange(0, 4).Draw(rt, "remove") == 0 {
+				return ""
+			}
+			return fmt.Sprintf("%d of %d\n", n, round)
+		}
+		type running struct {
+			Turn
+			e      *Edits
+			beside map[string]bool
+		}
+		threads := []string{fmt.Sprintf("t%d", round), fmt.Sprintf("o%d", round)}
+		active := map[string]*running{}
+		done := map[string][]*running{}
+		var reverts []api.Reverted
+		var whose []string
+		check := func(err error) {
+			if err != nil {
+				rt.Fatal(err)
+			}
+		}
+		for range rapid.IntRange(6, 30).Draw(rt, "steps") {
+			who := threads[rapid.IntRange(0, 1).Draw(rt, "thread")]
+			p := rapid.SampledFrom([]string{"a", "a", "a", "b", "d/c"}).Draw(rt, "path")
+			switch rapid.IntRange(0, 7).Draw(rt, "what") {
+			case 0, 1:
+				write("person", p, text())
+			case 2, 3: // begins a turn, or edits in it
+				r := active[who]
+				if r == nil {
+					n++
+					r = &running{Turn: Turn{ID: fmt.Sprintf("u_%d_%03d", round, n), ThreadID: who}, beside: map[string]bool{}}
+					var err error
+					r.Before, err = s.Take(t.Context(), dir, who, r.ID+"-before")
+					check(err)
+					r.e = s.Edits(dir, who, r.ID)
+					for _, other := range active {
+						r.beside[other.ID], other.beside[r.ID] = true, true
+					}
+					active[who] = r
+				}
+				check(r.e.Before(t.Context(), p))
+				write(r.ID, p, text())
+				check(r.e.After(t.Context(), p))
+			case 4: // a command of the agent, which it does not report
+				if r := active[who]; r != nil {
+					write(r.ID, p, text())
+				}
+			case 5:
+				if r := active[who]; r != nil {
+					check(r.e.Save(t.Context()))
+					var err error
+					r.After, err = s.Take(t.Context(), dir, who, r.ID+"-after")
+					check(err)
+					done[who] = append(done[who], r)
+					delete(active, who)
+				}
+			case 6:
+				if active[who] != nil || len(done[who]) == 0 {
+					continue
+				}
+				from := rapid.IntRange(0, len(done[who])-1).Draw(rt, "turn")
+				to := from + 1
+				if rapid.Bool().Draw(rt, "later") {
+					to = len(done[who])
+				}
+				target := Target{Dir: dir, ThreadID: who}
+				mine := map[string]bool{}
+				for _, r := range done[who][from:to] {
+					target.Turns = append(target.Turns, r.Turn)
+					mine[r.ID] = true
+					for _, other := range threads {
+						for _, o := range done[other] {
+							if r.beside[o.ID] {
+								target.Beside = append(target.Beside, o.Turn)
+							}
+						}
+					}
+				}
+				plan, err := s.Plan(t.Context(), target)
+				check(err)
+				was := map[string]string{}
+				for _, p := range paths {
+					was[p] = read(dir, p)
+				}
+				n++
+				id := fmt.Sprintf("v_%d_%03d", round, n)
+				r, err := s.Revert(t.Context(), target, plan.Seen, nil, id)
+				check(err)
+				for _, p := range paths {
+					now := read(dir, p)
+					if now == was[p] {
+						if slices.Contains(r.Files, p) {
+							rt.Fatalf("%s is said to be reverted", p)
+						}
+						continue
+					}
+					h := history[p]
+					i := len(h) - 1
+					for i >= 0 && h[i].text != now && mine[h[i].who] {
+						i--
+					}
+					if i < 0 || h[i].text != now || !slices.Contains(r.Files, p) {
+						rt.Fatalf("reverting %v changed %s from %q to %q\n%+v\nplan %q", target.Turns, p, was[p], now, h, spell(plan))
+					}
+					history[p] = append(h, written{id, now})
+				}
+				if len(r.Files) > 0 {
+					reverts, whose = append(reverts, r), append(whose, who)
+				}
+			case 7:
+				if len(reverts) == 0 {
+					continue
+				}
+				i := rapid.IntRange(0, len(reverts)-1).Draw(rt, "revert")
+				n++
+				id := fmt.Sprintf("w_%d_%03d", round, n)
+				was := map[string]string{}
+				for _, p := range paths {
+					was[p] = read(dir, p)
+				}
+				_, err := s.Undo(t.Context(), dir, whose[i], reverts[i].RevertID, id)
+				check(err)
+				for _, p := range paths {
+					now := read(dir, p)
+					if now == was[p] {
+						continue
+					}
+					h := history[p]
+					if h[len(h)-1].who != reverts[i].RevertID || !slices.Contains(reverts[i].Files, p) {
+						rt.Fatalf("the undo changed %s from %q to %q\n%+v", p, was[p], now, h)
+					}
+					history[p] = append(h, written{id, now})
+				}
+			}
+		}
+	})
+}

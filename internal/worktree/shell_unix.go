@@ -1,0 +1,5 @@
+//go:build !windows
+
+package worktree
+
+func shell(script string) (string, []string) { return "/bin/sh", []string{"-c", script} }
