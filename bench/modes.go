@@ -25,11 +25,13 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"timeline", benchTimeline},
 	{"terminal", benchTerminals},
 	{"stream", benchStream},
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
+	{"idle", benchIdle},
 }
 
 // door is a signed-in client of a gateway or of a backend served alone.

@@ -47,8 +47,8 @@ func agents(t *testing.T, r *Registry) map[string]api.Agent {
 	return all
 }
 
+// Not beside other tests, see TestOpenCodePrepare.
 func TestInstances(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	r, bin := settled(t, dir)
 	if a := agents(t, r); len(a) != 3 || a["known"].SignedIn != "no" || a["known"].Version != "1.2.3" || a["known"].Base != "known" || a["other"].State != "missing" {
@@ -154,7 +154,6 @@ func TestInstancesThatAreRefused(t *testing.T) {
 }
 
 func TestSettingsThatCannotBeRead(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{instancesFile, secretsFile} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("{half"), 0o600); err != nil {

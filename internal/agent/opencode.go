@@ -5,18 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/proc"
 )
 
-const (
-	// configTimeout bounds OpenCode's telling of its configuration: it takes as long as a start.
-	configTimeout = 30 * time.Second
-	// configMost bounds that text, in bytes.
-	configMost = 4 << 20
-)
+// configMost bounds the text of a configuration, in bytes.
+const configMost = 4 << 20
 
 // openCodeTools are the tools that change something or reach out, which OpenCode uses unasked by itself.
 var openCodeTools = []string{"bash", "edit", "webfetch"}
@@ -25,13 +20,12 @@ var openCodeTools = []string{"bash", "edit", "webfetch"}
 // itself it runs commands and edits files unasked. The variable OPENCODE_PERMISSION is
 // merged over the person's own configuration (config loader of opencode 1.18), so it
 // names only tools that this configuration says nothing about: rules of the person's
-// own, a "deny" above all, stay as they are. It is a Config.Prepare.
+// own, a "deny" above all, stay as they are. It takes as long as a start of the program,
+// at most as ctx allows. It is a Config.Prepare.
 func OpenCodePrepare(ctx context.Context, c Config, dir string, env []string, mode api.PermissionMode) ([]string, error) {
 	if mode == api.PermissionFull {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, configTimeout)
-	defer cancel()
 	r, err := proc.Run(ctx, proc.Spec{Name: "opencode config", Path: c.Path, Args: []string{"debug", "config"}, Dir: dir, Env: slices.Concat(env, c.Env), Guard: true}, nil, configMost)
 	if err == nil && r.ExitCode != 0 {
 		err = fmt.Errorf("it ended with exit code %d: %s", r.ExitCode, r.Stderr)

@@ -3,12 +3,14 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"catamaran/internal/api"
 )
@@ -35,19 +37,22 @@ func TestOpenCodeKeepsThePersonsRules(t *testing.T) {
 	}
 }
 
+// Not beside other tests: a program is written and run, and a process started meanwhile
+// would still have the file open for writing.
 func TestOpenCodePrepare(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "opencode")
 	script := "#!/bin/sh\ncase \"$WANT\" in fail) echo broken >&2; exit 3;; junk) echo hello;; *) echo \"$WANT\";; esac\n"
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	prepare := func(mode api.PermissionMode, want string) ([]string, error) {
-		return OpenCodePrepare(t.Context(), Config{Name: "OpenCode", Path: path}, dir, append(os.Environ(), "WANT="+want), mode)
+		return OpenCodePrepare(ctx, Config{Name: "OpenCode", Path: path}, dir, append(os.Environ(), "WANT="+want), mode)
 	}
 	if env, err := prepare(api.PermissionSupervised, `{"permission":{"bash":"deny"}}`); err != nil || fmt.Sprint(env) != `[OPENCODE_PERMISSION={"edit":"ask","webfetch":"ask"}]` {
-		t.Errorf("%v, %v", env, err)
+		t.Errorf("%v, %v, %s", env, err, api.AsError(err).Details)
 	}
 	if env, err := prepare(api.PermissionFull, "fail"); err != nil || env != nil {
 		t.Errorf("full access: %v, %v", env, err)

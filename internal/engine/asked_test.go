@@ -204,8 +204,21 @@ func TestAttachmentsOfATurn(t *testing.T) {
 	if _, _, err := h.e.Attachment(th.ID, a.ID); err != nil {
 		t.Errorf("a sent file: %v", err)
 	}
+	// What is taken back from the queue is unsent again.
+	h.prompt(th.ID, "wait")
+	b := must[api.Attachment](t)(h.e.Upload(t.Context(), "b.png", bytes.NewReader(png)))
+	queued := must[api.Turn](t)(h.e.StartTurn(t.Context(), "", api.TurnStart{ThreadID: th.ID, AttachmentIDs: []string{b.ID}}))
+	if _, _, err := h.e.Attachment("", b.ID); api.CodeOf(err) != api.CodeNotFound {
+		t.Errorf("a queued file is unsent: %v", err)
+	}
+	must[api.Empty](t)(h.e.UnqueueTurn(t.Context(), "", api.TurnRef{TurnID: queued.ID}))
+	if _, _, err := h.e.Attachment("", b.ID); err != nil {
+		t.Errorf("after it was taken back: %v", err)
+	}
+	must[api.Thread](t)(h.e.StopTurn(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
+	c.until("the stop", func() bool { return c.thread.State == api.TurnInterrupted && !c.thread.Stopping })
 	must[api.Empty](t)(h.e.DeleteThread(t.Context(), "", api.ThreadRef{ThreadID: th.ID}))
-	if left, _ := filepath.Glob(filepath.Join(h.dir, "attachments", "*", "*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(h.dir, "attachments", "t_*", "*")); len(left) != 0 {
 		t.Errorf("left after the thread: %v", left)
 	}
 	if err := os.MkdirAll(filepath.Join(h.dir, "attachments", "t_gone"), 0o700); err != nil {
@@ -241,6 +254,52 @@ func TestAgentOptionsAreAskedOnce(t *testing.T) {
 		t.Errorf("a failure forgot what was known: %+v", o)
 	}
 	if _, err := h.e.AgentOptions(t.Context(), api.AgentOptionsGet{AgentID: "missing", ProjectID: th.ProjectID}); api.CodeOf(err) != api.CodeAgentNotFound {
+		t.Errorf("%v", err)
+	}
+}
+
+// keeper is a registry that also keeps settings.
+type keeper struct {
+	registry
+	saved []api.AgentInstance
+}
+
+func (k *keeper) Instances() ([]api.AgentInstance, error) { return k.saved, nil }
+func (k *keeper) SaveInstance(in api.AgentInstance) (api.AgentInstance, error) {
+	in.ID = "x"
+	k.saved = append(k.saved, in)
+	return in, nil
+}
+func (k *keeper) RemoveInstance(string) error { k.saved = nil; return nil }
+
+func TestSettingsOfAgents(t *testing.T) {
+	t.Parallel()
+	d := &processDriver{}
+	k := &keeper{registry: registry{d}}
+	h := start(t, t.TempDir(), func(o *Options) { o.Agents = k }, nil)
+	th := h.thread()
+	model := func() string {
+		return must[api.AgentOptions](t)(h.e.AgentOptions(t.Context(), api.AgentOptionsGet{AgentID: "demo", ProjectID: th.ProjectID})).Models[0].ID
+	}
+	model()
+	secret := api.AgentInstance{Name: "n", Path: "/p"}
+	for range 2 { // the same command twice
+		if in := must[api.AgentInstance](t)(h.e.SaveInstance(t.Context(), "save-1", api.AgentInstanceSave{Instance: secret})); in.ID != "x" {
+			t.Errorf("%+v", in)
+		}
+	}
+	if all := must[api.AgentInstances](t)(h.e.ListInstances(t.Context(), api.Empty{})); len(all.Instances) != 1 {
+		t.Errorf("%+v", all)
+	}
+	if m := model(); m != "model-2" {
+		t.Errorf("an agent that starts in another way was not asked again: %s", m)
+	}
+	must[api.Empty](t)(h.e.RemoveInstance(t.Context(), "", api.AgentInstanceRef{ID: "x"}))
+	if all := must[api.AgentInstances](t)(h.e.ListInstances(t.Context(), api.Empty{})); len(all.Instances) != 0 {
+		t.Errorf("%+v", all)
+	}
+	plain := start(t, t.TempDir(), nil, nil)
+	if _, err := plain.e.ListInstances(t.Context(), api.Empty{}); api.CodeOf(err) != api.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
 }

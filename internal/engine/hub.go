@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// queueFrames and queueBytes bound what waits for one subscriber; more is answered with one resync.
-	queueFrames = 1024
-	queueBytes  = 4 << 20
+	// queueFrames and queueBytes bound what waits for one subscriber; more is answered with one
+	// resync. A snapshot costs about as much: whoever is further behind is better off with that.
+	queueFrames = 512
+	queueBytes  = 1 << 20
 
 	subscribeBound = 10 * time.Second
 )

@@ -75,7 +75,25 @@ func (e *Engine) UnqueueTurn(ctx context.Context, commandID string, r api.TurnRe
 	if err != nil || again != nil {
 		return api.Empty{}, err
 	}
-	return onState(e, ctx, commandID, api.MethodTurnUnqueue, threadID, thread.Unqueue{TurnID: r.TurnID}, empty)
+	var files []string
+	err = e.onThread(ctx, threadID, func(a *actor) error {
+		for _, q := range a.state.Queue {
+			if q.Turn.ID == r.TurnID {
+				for _, f := range q.Prompt.Attachments {
+					files = append(files, f.ID)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return api.Empty{}, e.clientError("find the turn", err)
+	}
+	done, err := onState(e, ctx, commandID, api.MethodTurnUnqueue, threadID, thread.Unqueue{TurnID: r.TurnID}, empty)
+	if err == nil {
+		e.files.Release(threadID, files)
+	}
+	return done, err
 }
 
 // StopTurn stops the running turn and drops the queue behind it; it answers at

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"strings"
+	"time"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
@@ -400,8 +401,26 @@ func (a *actor) dirty() {
 	}
 	if !a.saving {
 		a.saving = true
-		a.save.Reset(a.e.t.save)
+		a.save.Reset(a.saveAfter())
 	}
+}
+
+// saveAfter is how long streamed text may wait to be kept: little text less than much, of which every save writes all.
+func (a *actor) saveAfter() time.Duration {
+	const little = 32 << 10
+	size := 0
+	for _, t := range a.tl.texts {
+		size += t.all.Len()
+	}
+	for _, t := range a.tl.tools {
+		if !t.done {
+			size += int(min(t.out.Bytes(), store.OutputHead+store.OutputTail))
+		}
+	}
+	if size <= little {
+		return a.e.t.save / 4
+	}
+	return a.e.t.save
 }
 
 // flushNow shows subscribers what was streamed since the last time.

@@ -70,6 +70,10 @@ func (c *client) sendRaw(kind websocket.MessageType, b []byte) {
 func (c *client) read() (api.ServerFrame, error) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
 	defer cancel()
+	return c.within(ctx)
+}
+
+func (c *client) within(ctx context.Context) (api.ServerFrame, error) {
 	_, b, err := c.ws.Read(ctx)
 	if err != nil {
 		return api.ServerFrame{}, err

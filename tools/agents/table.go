@@ -71,6 +71,9 @@ func markdown(all []report) string {
 					result = o.Result
 				}
 			}
+			if result == "absent" {
+				result = "-"
+			}
 			fmt.Fprintf(&b, " %s |", result)
 		}
 		b.WriteString("\n")

@@ -40,6 +40,7 @@ const authRequired = -32000
 type Driver struct {
 	log          *slog.Logger
 	writeTimeout time.Duration // 0: rpc.WriteTimeout
+	openTimeout  time.Duration
 }
 
 // New returns a driver; log gets garbage lines and unknown methods, never their secrets.
@@ -47,14 +48,14 @@ func New(log *slog.Logger) *Driver {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Driver{log: log}
+	return &Driver{log: log, openTimeout: openTimeout}
 }
 
 var _ agent.Driver = (*Driver)(nil)
 
 // Open starts the agent and opens, resumes or loads a session; see agent.Driver.
 func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errors.New("the agent did not answer in time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, d.openTimeout, errors.New("the agent did not answer in time"))
 	defer cancel()
 	s, err := d.start(ctx, o)
 	if err != nil {

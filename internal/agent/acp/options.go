@@ -56,7 +56,7 @@ func (s *session) blocks(in agent.Input) ([]object, error) {
 // Options asks the agent what it offers, for which a session must be made: the protocol
 // tells it no earlier. The session is closed again where the agent can.
 func (d *Driver) Options(ctx context.Context, o agent.OpenOptions) (api.AgentOptions, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errors.New("the agent did not answer in time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, d.openTimeout, errors.New("the agent did not answer in time"))
 	defer cancel()
 	s, err := d.start(ctx, o)
 	if err != nil {

@@ -20,10 +20,12 @@ import (
 // real returns a target for an installed program.
 func real(t *testing.T, folder, program string, args ...string) agenttest.Target {
 	t.Helper()
+	d := acp.New(agenttest.Log(t))
+	d.SetOpenTimeout(5 * time.Minute)
 	return agenttest.Scripted(agenttest.Target{
-		Driver:  acp.New(agenttest.Log(t)),
+		Driver:  d,
 		Config:  agent.Config{ID: program, Name: program, Path: agenttest.Installed(t, folder, program), Args: args},
-		Timeout: 5 * time.Minute, // OpenCode starts in 2 s alone and in 10 s beside seven others
+		Timeout: 12 * time.Minute, // OpenCode starts in 2 s alone and in 10 s beside seven others
 	})
 }
 

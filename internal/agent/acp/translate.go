@@ -238,6 +238,10 @@ func (t *translator) approval(method string, p, call map[string]json.RawMessage)
 		State: api.ApprovalPending, Kind: lenient.Text(call["kind"]), Command: command(call, &toolState{}), Edits: edits,
 		Title: lenient.Or(lenient.Text(call["title"]), lenient.Or(lenient.Text(p["title"]), lenient.Or(lenient.Text(p["message"]), lenient.Or(lenient.Text(p["description"]), lenient.Or(lenient.Text(p["reason"]), method))))),
 	}
+	// ACP's kind for a permission to leave the plan mode and carry the plan out.
+	if a.Kind == "switch_mode" {
+		a.Kind = "plan"
+	}
 	for _, raw := range lenient.List(p["options"]) {
 		o := lenient.Fields(raw)
 		id := lenient.Or(lenient.Text(o["optionId"]), lenient.Or(lenient.Text(o["id"]), lenient.Text(raw)))

@@ -171,10 +171,22 @@ func FuzzUpdate(f *testing.F) {
 		``, `{}`, `null`, `[]`, `{"sessionUpdate":"tool_call","toolCallId":"a","content":[{"type":"diff"},{"type":"content","content":{"type":"text","text":"x"}},7],"rawOutput":{"metadata":{"exit":1e300}}}`,
 		`{"sessionUpdate":"plan","entries":[{"content":1}]}`, `{"sessionUpdate":"tool_call_update","toolCallId":"a","rawInput":{"command":["a",1]},"locations":[{"path":"p","line":-1.5}]}`,
 		`{"sessionUpdate":"agent_message_chunk","content":{"type":"resource","resource":{"uri":"u"}}}`, `{"options":[{"optionId":"x"},"y",3],"toolCall":{"toolCallId":"a","kind":"execute","title":"t"}}`,
+		`{"configOptions":[{"id":"mode","category":"mode","currentValue":"plan","options":[{"value":"plan"},{"group":"g","options":[{"value":"ask","name":7}]}]},{"id":"m","category":"model","currentValue":5,"options":[{"value":"a"}]}]}`,
+		`{"modes":{"currentModeId":"plan","availableModes":[{"id":"plan"},{},7]},"models":{"currentModelId":"x","availableModels":[{"modelId":"x"},"y"]}}`,
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		var j choicesJSON
+		_ = json.Unmarshal(data, &j) // what could be decoded is used
+		c := j.read()
+		for _, plan := range []bool{false, true} {
+			w, err := c.wanted(agent.Settings{Plan: plan}, api.PermissionSupervised, c.chosen())
+			if err == nil && plan != (w.mode != "" && w.mode == c.mode.planMode()) && len(c.mode.values) > 1 {
+				t.Errorf("planning %v comes to mode %q of %+v", plan, w.mode, c.mode)
+			}
+		}
+		c.options()
 		tr := &translator{nonce: "n", tools: map[string]*toolState{}}
 		p := lenient.Fields(data)
 		call := lenient.Fields(p["toolCall"])

@@ -8,10 +8,14 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/api"
 )
+
+// patience is for machines that do much else; 60 MiB take a second or two by themselves.
+const patience = 5 * time.Minute
 
 // Hostile tells the stories of agents that do not behave, alike for every driver: own
 // returns the target that is the test program in a role.
@@ -19,7 +23,9 @@ func Hostile(t *testing.T, own func(t *testing.T, role string) Target) {
 	for role, size := range map[string]int{Huge: HugeBytes, Flood: FloodBytes} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			s := Open(t, own(t, role), api.PermissionSupervised)
+			target := own(t, role)
+			target.Timeout = patience
+			s := Open(t, target, api.PermissionSupervised)
 			if stop, err := s.Prompt("go"); err != nil || stop != agent.StopEndTurn {
 				t.Fatalf("prompt = %q, %v (%+v)", stop, err, api.AsError(err))
 			}
@@ -43,6 +49,7 @@ func Hostile(t *testing.T, own func(t *testing.T, role string) Target) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			target := own(t, Leaves)
+			target.Timeout = patience
 			fifo := filepath.Join(t.TempDir(), "fifo")
 			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 				t.Fatal(err)

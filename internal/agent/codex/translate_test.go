@@ -238,6 +238,9 @@ func FuzzMessage(f *testing.F) {
 		events := tr.notification(method, data)
 		events = append(events, tr.notification("item/started", data)...)
 		events = append(events, tr.notification(method, data)...)
+		if m, _, ok := model(data); ok && (m.ID == "" || m.Name == "") {
+			t.Errorf("model %+v", m)
+		}
 		switch q := tr.request(method, data); {
 		case q == nil && asks(method):
 			t.Errorf("%s was dropped", method)

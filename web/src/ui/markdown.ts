@@ -38,7 +38,7 @@ purifier.addHook("afterSanitizeAttributes", (node) => {
 const allowed = ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "a", "ul", "ol", "li", "blockquote", "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "span", "button", "div"];
 
 function clean(html: string): string {
-  return purifier.sanitize(html, { ALLOWED_TAGS: allowed, ALLOWED_ATTR: ["href", "title", "class", "align", "start", "type", "tabindex", "data-copy", "aria-label"], ALLOWED_URI_REGEXP: /^(?:https?|mailto|vscode):/i });
+  return purifier.sanitize(html, { ALLOWED_TAGS: allowed, ALLOWED_ATTR: ["href", "title", "class", "align", "start", "type", "tabindex", "data-copy", "aria-label"], ADD_URI_SAFE_ATTR: ["align", "start", "type", "tabindex"], ALLOWED_URI_REGEXP: /^(?:https?|mailto|vscode):/i });
 }
 
 function escape(s: string): string {
