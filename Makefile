@@ -2,7 +2,9 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
-LDFLAGS  = -s -w -X catamaran/internal/build.Version=$(VERSION) -X catamaran/internal/build.Commit=$(COMMIT)
+LDFLAGS  = -s -w -X catamaran/internal/build.Version=$(VERSION) -X catamaran/internal/build.Commit=$(COMMIT) $(UPDATES)
+# A release looks for newer ones where UPDATE_URL says, signed with the key whose public half is UPDATE_KEY.
+UPDATES  = $(if $(UPDATE_URL),-X catamaran/internal/build.UpdateURL=$(UPDATE_URL) -X catamaran/internal/build.UpdateKey=$(UPDATE_KEY))
 GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 

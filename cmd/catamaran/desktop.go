@@ -22,6 +22,7 @@ import (
 	"catamaran/internal/proc"
 	"catamaran/internal/settings"
 	"catamaran/internal/shell"
+	"catamaran/internal/update"
 	"catamaran/web"
 )
 
@@ -109,6 +110,7 @@ type desktop struct {
 	windows *shell.Windows
 	system  *shell.System
 	said    func(shell.SystemEvent) // set before system runs
+	updates *update.Updater
 	quit    context.CancelFunc
 	quitted <-chan struct{}
 }
@@ -139,6 +141,8 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 		Assets: web.Handler(), Version: build.Version, Log: logs.log,
 		Doctor: desk, Forward: desk.forward, Opener: desk, Settings: settings.New(t.desktop),
 	}
+	d.updates = t.updater(pl, d)
+	o.Updates = d.updates
 	ways := shell.Ways(shell.Surroundings{
 		GOOS: runtime.GOOS, Getenv: os.Getenv, ExeDir: pl.exeDir, Profile: filepath.Join(t.desktop, "window"), WebView: shell.WebView,
 		Exists: func(p string) bool { _, err := os.Stat(p); return err == nil },
@@ -204,6 +208,10 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 	g.Go(func() error { return inst.Serve(ctx, d.gateway.Control()) })
 	g.Go(func() error { return d.gateway.Run(ctx) })
 	g.Go(func() error { return ended(ctx, d.pool.Run(ctx)) })
+	g.Go(func() error {
+		d.updates.Run(ctx)
+		return nil
+	})
 	g.Go(func() error {
 		select {
 		case <-d.quitted:

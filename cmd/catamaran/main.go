@@ -41,6 +41,7 @@ type commands struct {
 	Integrate integrateCommand `cmd:"" help:"Say, and change, how this user's system knows the app: links, menu, start at login."`
 	Link      linkCommand      `cmd:"" help:"Open what a catamaran: link asks for; the system calls it."`
 	Quit      quitCommand      `cmd:"" help:"End the running desktop and its backends."`
+	Install   installCommand   `cmd:"" name:"install-update" hidden:"" help:"Put a prepared update in place; the desktop starts it."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 

@@ -6,4 +6,8 @@ package build
 var (
 	Version = "0.0.0-dev"
 	Commit  = "unknown"
+	// UpdateURL is the folder of releases and UpdateKey the publisher's ed25519 key in
+	// base64; a build without them looks for no updates.
+	UpdateURL = ""
+	UpdateKey = ""
 )

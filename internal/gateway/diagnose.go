@@ -51,6 +51,9 @@ func (g *Gateway) extras(methods map[string]method) {
 		methods[api.MethodForwardGet] = typed(func(context.Context, api.Empty) (api.Forwarding, error) { return f.Get(), nil })
 		methods[api.MethodForwardSet] = typed(func(_ context.Context, c api.ForwardingChange) (api.Forwarding, error) { return f.Set(c) })
 	}
+	if g.o.Updates != nil {
+		updateMethods(g.o.Updates, methods)
+	}
 	if g.o.Dialogs != nil {
 		methods[api.MethodPickFolder] = typed(g.pickFolder)
 	}

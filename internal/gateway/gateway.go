@@ -95,6 +95,8 @@ type Options struct {
 	OpenURL func(ctx context.Context, url string) error
 	// Notifier shows notifications of the system; nil does not know the method.
 	Notifier Notifier
+	// Updates knows of newer versions; nil knows none of its methods.
+	Updates Updates
 	// Settings keeps what the person chose; nil knows none of its methods.
 	Settings Settings
 	Log      *slog.Logger

@@ -6,7 +6,9 @@
 // It is reproducible: every time in a package is that of the commit, and the
 // same commit gives the same bytes, but for signatures with a time stamp.
 //
-// Environment: CATAMARAN_SIGN_CERT and CATAMARAN_SIGN_KEY name PEM files to sign
+// Environment: CATAMARAN_UPDATE_SIGN_KEY names a file with an ed25519 seed in
+// base64; with it the manifest that running apps look for is written and signed
+// (make dist UPDATE_URL=... UPDATE_KEY=... builds the other half in). CATAMARAN_SIGN_CERT and CATAMARAN_SIGN_KEY name PEM files to sign
 // the Windows programs and installers with, CATAMARAN_SIGN_TIMESTAMP a time-stamp
 // server. Without them nothing is signed, and the last lines say so.
 package main
@@ -94,6 +96,9 @@ func run(version, out, only string) error {
 		if err := step.make(terms); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	if err := d.manifest(); err != nil {
+		return err
 	}
 	return d.report()
 }

@@ -2004,6 +2004,41 @@ export interface Agent {
   error?: Error;
 }
 
+/** UpdateState is where an update stands. */
+export type UpdateState =
+  | "off"
+  | "idle"
+  | "checking"
+  | "available"
+  | "fetching"
+  | "ready";
+
+/** Update is what the app knows of a newer version of itself. */
+export interface Update {
+  state: UpdateState;
+  /** Why says, with off, why there are no updates. */
+  why?: string;
+  current: string;
+  /** Version, Notes (Markdown) and Released are of the newer one. */
+  version?: string;
+  notes?: string;
+  released?: number;
+  /** Bytes of Total have been fetched. */
+  bytes?: number;
+  total?: number;
+  /** Auto checks once a day; nothing is fetched or installed unasked. */
+  auto: boolean;
+  checked?: number;
+  error?: Error;
+  /** RolledBack is the version that was installed and did not come up. */
+  rolledBack?: string;
+}
+
+/** UpdateSet turns the daily check on or off. */
+export interface UpdateSet {
+  auto: boolean;
+}
+
 /** WindowOrder is a line to the window program. */
 export interface WindowOrder {
   /** Op: start (first and once), focus, show (another address), pick (answered by a report picked). */
@@ -2196,6 +2231,11 @@ export const TerminalOutput = 1;
 export const TerminalTyped = 2;
 export const TerminalAck = 3;
 export const TerminalTaken = 4;
+export const MethodUpdateGet = "update.get";
+export const MethodUpdateCheck = "update.check";
+export const MethodUpdateFetch = "update.fetch";
+export const MethodUpdateInstall = "update.install";
+export const MethodUpdateSet = "update.set";
 export const WindowStart = "start";
 export const WindowFocus = "focus";
 export const WindowShow = "show";

@@ -1,8 +1,8 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, ServerFrame, Settings, WSL } from "../api/types.gen";
-import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodNotify, MethodOpeners, MethodOpenIn, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
+import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, PickedFolder, ServerFrame, Settings, WSL, Update } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodNotify, MethodOpeners, MethodOpenIn, MethodOpenURL, MethodPickFolder, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
@@ -225,8 +225,19 @@ export class App {
   setForwarding(c: ForwardingChange): Promise<Forwarding> {
     return this.call(MethodForwardSet, c);
   }
+  /** update calls one of the methods of the app's own updates. */
+  update(method: string, params: unknown): Promise<Update> {
+    return this.call(method, params, 60_000);
+  }
   openers(id: string): Promise<Openers> {
     return this.call(MethodOpeners, { id });
+  }
+  openURL(url: string): Promise<void> {
+    return this.call(MethodOpenURL, { url });
+  }
+  /** pickFolder waits for the person at the native dialog; environment and path are empty when they cancelled. */
+  pickFolder(environment: string, typed: string): Promise<PickedFolder> {
+    return this.call(MethodPickFolder, { environment, typed }, 0);
   }
   openIn(environment: string, path: string, target: string): Promise<void> {
     return this.call(MethodOpenIn, { environment, path, target });

@@ -101,3 +101,17 @@ export function onReturn(f: () => void): void {
     if (document.visibilityState === "visible") f();
   });
 }
+
+let linksLeave = false;
+
+/** leaveByLinks hands links out of the page to open: a native window opens no second one. Once is enough. */
+export function leaveByLinks(open: (url: string) => void): void {
+  if (linksLeave) return;
+  linksLeave = true;
+  document.addEventListener("click", (e) => {
+    const a = e.target instanceof Element ? e.target.closest("a") : null;
+    if (!a || e.defaultPrevented || a.origin === location.origin || !/^(https?|mailto):$/.test(a.protocol)) return;
+    e.preventDefault();
+    open(a.href);
+  });
+}

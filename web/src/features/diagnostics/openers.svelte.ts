@@ -1,6 +1,7 @@
 // What a folder can be opened in, as entries of a menu. Asked once for each
 // environment; where there is no desktop to open anything there are none.
 import type { Opener } from "../../api/types.gen";
+import { leaveByLinks } from "../../platform";
 import { app } from "../../data/app.svelte";
 import type { IconName } from "../../ui/Icon.svelte";
 import { toasts } from "../../ui/toast.svelte";
@@ -15,7 +16,10 @@ export function loadOpeners(env: string): void {
   if (asked.has(env)) return;
   asked.add(env);
   app.openers(env).then(
-    (o) => (known = { ...known, [env]: o.openers ?? [] }),
+    (o) => {
+      known = { ...known, [env]: o.openers ?? [] };
+      if (o.native) leaveByLinks((url) => void app.openURL(url).catch((e: unknown) => toasts.error(e)));
+    },
     (e: unknown) => {
       if ((e as { error?: { code?: string } }).error?.code !== "not_found") asked.delete(env);
     },

@@ -1,0 +1,13 @@
+//go:build unix
+
+package shell
+
+import (
+	"os"
+	"syscall"
+)
+
+// detached starts a program in a session of its own.
+func detached(path string, args []string, files []*os.File) (*os.Process, error) {
+	return os.StartProcess(path, append([]string{path}, args...), &os.ProcAttr{Files: files, Sys: &syscall.SysProcAttr{Setsid: true}})
+}
