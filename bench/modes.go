@@ -31,6 +31,7 @@ var benchmarks = []benchmark{
 	{"history", benchHistory},
 	{"growth", benchGrowth},
 	{"restart", benchRestart},
+	{"mention", benchMention},
 	{"idle", benchIdle},
 }
 

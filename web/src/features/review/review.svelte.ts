@@ -3,7 +3,6 @@ import type { Diff, DiffFile, Error as ApiError, GitPlace } from "../../api/type
 import { MethodDiffThread, MethodDiffTurn, MethodDiffWorking } from "../../api/types.gen";
 import type { EnvironmentStore } from "../../data/environment.svelte";
 import { toApiError } from "../../data/errors";
-import { parsePatch } from "../../data/patch";
 import { kept } from "../../platform";
 
 export type Scope = { kind: "turn"; turnId: string } | { kind: "thread" } | { kind: "working"; part: "all" | "staged" | "unstaged" };
@@ -53,10 +52,7 @@ export class Review {
     readonly ignore: boolean,
   ) {}
 
-  private async ask(options: Record<string, unknown>): Promise<Diff> {
-    return withHunks(await this.answer(options));
-  }
-  private answer(options: Record<string, unknown>): Promise<Diff> {
+  private ask(options: Record<string, unknown>): Promise<Diff> {
     const o = { ...options, ignoreWhitespace: this.ignore || undefined };
     const wait = { timeoutMillis: 60_000 };
     switch (this.scope.kind) {
@@ -154,22 +150,4 @@ export function joined(f: DiffFile, piece: DiffFile): DiffFile {
     } else hunks.push(h);
   }
   return { ...f, hunks, pending: false, next: piece.next ?? 0 };
-}
-
-/** withHunks reads an answer whose files have a patch as text in the place of hunks. */
-export function withHunks(d: Diff): Diff {
-  const files = (d.files ?? []).map((f) => {
-    const patch = (f as DiffFile & { patch?: string }).patch;
-    if (patch === undefined || f.hunks) return f;
-    const sign = { same: " ", add: "+", del: "-", note: "" };
-    const hunks = parsePatch(patch).map((h) => {
-      const lines = h.lines.filter((l) => l.kind !== "note");
-      const olds = lines.filter((l) => l.kind !== "add");
-      const news = lines.filter((l) => l.kind !== "del");
-      return { oldStart: olds[0]?.old ?? 0, oldLines: olds.length, newStart: news[0]?.new ?? 0, newLines: news.length, section: h.section, lines: lines.map((l) => sign[l.kind] + l.text) };
-    });
-    return { ...f, hunks };
-  });
-  const sum = (k: "additions" | "deletions") => files.reduce((n, f) => n + f[k], 0);
-  return { ...d, files, total: d.total ?? files.length, additions: d.additions ?? sum("additions"), deletions: d.deletions ?? sum("deletions") };
 }
