@@ -9,7 +9,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots window test-window dist windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ bench: build ## side-by-side benchmarks: one table, and JSON in bench/out/
 	$(GO) run ./tools/agents install
 	CGO_ENABLED=0 $(GO) build -o bin/bench ./bench
 	./bin/bench
+
+stories: web/node_modules/.package-lock.json ## every component and state of the page, in a browser
+	cd web && npm run stories
 
 screenshots: web ## pictures of the main states, light and dark, wide and narrow, into out/screenshots
 	mkdir -p out/screenshots

@@ -105,8 +105,10 @@ func (c *checker) cmd(name string, args ...string) *exec.Cmd {
 }
 
 // packages the tests need beyond Go, Node, git and a C compiler: the program to look for and its Debian package.
+// A program that begins with "/" is a file.
 var packages = []struct{ program, debian, why string }{
 	{"chromium", "chromium", "the browser tests drive it"},
+	{"/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf", "fonts-liberation", "pictures of the stories are compared in it"},
 	{"busybox", "busybox", "staging is tested with its shell"},
 	{"bash", "bash", "login environments are captured from it"},
 	{"zsh", "zsh", "login environments are captured from it"},
@@ -120,7 +122,11 @@ var packages = []struct{ program, debian, why string }{
 func (c *checker) tools() {
 	var missing []string
 	for _, p := range packages {
-		if _, err := exec.LookPath(p.program); err != nil {
+		_, err := exec.LookPath(p.program)
+		if filepath.IsAbs(p.program) {
+			_, err = os.Stat(p.program)
+		}
+		if err != nil {
 			fmt.Printf("%s is missing (%s)\n", p.program, p.why)
 			missing = append(missing, p.debian)
 		}
@@ -167,7 +173,7 @@ func (c *checker) lint() {
 
 func (c *checker) web() {
 	web := filepath.Join(c.root, "web")
-	for _, s := range [][]string{{"run", "check"}, {"run", "build"}} {
+	for _, s := range [][]string{{"run", "check"}, {"run", "build"}, {"run", "budget"}} {
 		cmd := c.cmd("npm", s...)
 		cmd.Dir = web
 		c.result("npm "+strings.Join(s, " "), cmd.Run())

@@ -26,8 +26,14 @@ export interface Row {
   run: () => void;
 }
 
+/** What is offered before anything is typed, in this order. */
+const usual = ["thread.new", "project.add", "palette.files", "palette.messages", "panel.terminal", "panel.changes", "palette.commands", "go.settings", "view.theme"];
+const rank = (id: string) => (usual.indexOf(id) + usual.length + 1) % (usual.length + 1);
+
 export function commandRows(query: string, n: number): Row[] {
-  return best(query, commands.available(), (c) => c.title, (c) => `${c.group} ${c.words ?? ""}`, n).map(({ item: c, marks }) => ({
+  const all = commands.available();
+  if (!query) all.sort((a, b) => rank(a.id) - rank(b.id));
+  return best(query, all, (c) => c.title, (c) => `${c.group} ${c.words ?? ""}`, n).map(({ item: c, marks }) => ({
     id: `c ${c.id}`,
     group: "Commands",
     title: c.title,
