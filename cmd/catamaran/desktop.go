@@ -108,6 +108,8 @@ type desktop struct {
 	gateway *gateway.Gateway
 	pool    runner
 	windows *shell.Windows
+	system  *shell.System
+	said    func(shell.SystemEvent) // set before system runs
 	updates *update.Updater
 	quit    context.CancelFunc
 	quitted <-chan struct{}
@@ -156,6 +158,11 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 		Ways: ways, URL: d.launchURL, Closed: quit, State: t.desktop, Data: filepath.Join(t.desktop, "webview"), Log: logs.log,
 	})
 	o.Dialogs = d.windows
+	d.system = shell.NewSystem(shell.SystemOptions{
+		Tray: !c.NoWindow, Log: logs.log,
+		On: func(e shell.SystemEvent) { d.said(e) }, Open: d.trayOpen, Quit: d.trayQuit,
+	})
+	o.Notifier = d.system
 	o.Quit = quit
 	o.OpenURL = func(ctx context.Context, url string) error { return shell.OpenURL(ctx, url, logs.log) }
 	if !c.NoWindow {
@@ -220,10 +227,10 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 	})
 	over := make(chan struct{})
 	defer close(over)
+	d.said = func(e shell.SystemEvent) { d.hear(ctx, e, cancel, over) }
 	// Not in the group: a log-off waits in it for the end of the group.
 	go func() {
-		err := shell.WatchSystem(ctx, func(e shell.SystemEvent) { d.system(ctx, e, cancel, over) })
-		if err != nil {
+		if err := d.system.Run(ctx); err != nil {
 			d.logs.log.Warn("the system's events cannot be seen", "error", err)
 		}
 	}()
@@ -257,8 +264,8 @@ func (d *desktop) run(t *terminal, inst *shell.Instance) error {
 // logoffWait bounds how long a log-off is held up; Windows itself waits 5 s.
 const logoffWait = 4 * time.Second
 
-// system answers what the system says.
-func (d *desktop) system(ctx context.Context, e shell.SystemEvent, end func(), ended <-chan struct{}) {
+// hear answers what the system says.
+func (d *desktop) hear(ctx context.Context, e shell.SystemEvent, end func(), ended <-chan struct{}) {
 	d.logs.log.Info("the system says", "event", e)
 	switch e {
 	case shell.SystemEnding:
@@ -276,6 +283,28 @@ func (d *desktop) system(ctx context.Context, e shell.SystemEvent, end func(), e
 			}
 		}()
 	}
+}
+
+// trayOpen and trayQuit are called on the system's thread, which must not wait.
+func (d *desktop) trayOpen() {
+	go func() {
+		if err := d.showWindow(context.Background()); err != nil {
+			d.logs.log.Warn("no window", "error", err)
+		}
+	}()
+}
+
+func (d *desktop) trayQuit() {
+	go func() {
+		err := d.gateway.AskQuit(context.Background())
+		e := api.AsError(err)
+		if e == nil {
+			return
+		}
+		if err := d.system.Notify("Catamaran goes on", e.Message+" "+e.Hint); err != nil {
+			d.logs.log.Warn("the person was not told why the app goes on", "error", err)
+		}
+	}()
 }
 
 // announce tells where the page is: to a script, by a window, or to a person.

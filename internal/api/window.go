@@ -58,6 +58,7 @@ type WindowPlace struct {
 const (
 	MethodPickFolder = "desktop.pickFolder" // PickFolder -> PickedFolder; only where a native window is open
 	MethodOpenURL    = "desktop.openURL"    // OpenURL -> Empty
+	MethodNotify     = "desktop.notify"     // Notify -> Empty; only where the page cannot do it itself and the system can
 )
 
 // PickFolder asks for the native folder dialog, for a project of an environment.
@@ -77,4 +78,10 @@ type PickedFolder struct {
 // OpenURL asks for an address of the web or of mail in the system's own program.
 type OpenURL struct {
 	URL string `json:"url"`
+}
+
+// Notify asks for a notification of the system; a click on it shows the window.
+type Notify struct {
+	Title string `json:"title"`
+	Body  string `json:"body"`
 }

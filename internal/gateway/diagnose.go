@@ -60,6 +60,9 @@ func (g *Gateway) extras(methods map[string]method) {
 	if g.o.OpenURL != nil {
 		methods[api.MethodOpenURL] = typed(g.openURL)
 	}
+	if g.o.Notifier != nil {
+		methods[api.MethodNotify] = typed(g.notify)
+	}
 	if s := g.o.Settings; s != nil {
 		methods[api.MethodSettingsGet] = typed(func(context.Context, api.Empty) (api.Settings, error) { return s.Get() })
 		methods[api.MethodSettingsSet] = typed(func(_ context.Context, c api.SettingsChange) (api.Settings, error) { return s.Set(c) })

@@ -93,6 +93,8 @@ type Options struct {
 	// Dialogs shows native dialogs, OpenURL opens an address in the system's browser; without one its method is unknown.
 	Dialogs Dialogs
 	OpenURL func(ctx context.Context, url string) error
+	// Notifier shows notifications of the system; nil does not know the method.
+	Notifier Notifier
 	// Updates knows of newer versions; nil knows none of its methods.
 	Updates Updates
 	// Settings keeps what the person chose; nil knows none of its methods.

@@ -1,5 +1,7 @@
 package shell
 
+import "log/slog"
+
 // SystemEvent is something the system tells every program that runs.
 type SystemEvent string
 
@@ -11,3 +13,36 @@ const (
 	SystemSuspends SystemEvent = "suspends"
 	SystemResumed  SystemEvent = "resumed"
 )
+
+// SystemOptions configure System. The functions are called one at a time on the
+// system's thread and must not wait for Run's end, but for On with SystemEnding,
+// for which the log-off waits.
+type SystemOptions struct {
+	On func(SystemEvent)
+	// Tray asks for an icon in the notification area: a click calls Open, its menu Open
+	// and Quit, a click on a notification Open.
+	Tray bool
+	Open func()
+	Quit func()
+	Log  *slog.Logger
+}
+
+// Entries of the tray's menu, as the system's WM_COMMAND names them.
+const (
+	trayOpen = 1
+	trayQuit = 2
+)
+
+// cutUnits shortens s to at most n UTF-16 units, as the fixed fields of Windows' structures want it.
+func cutUnits(s string, n int) string {
+	units := 0
+	for i, r := range s {
+		if units++; r > 0xffff {
+			units++
+		}
+		if units > n {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -57,38 +58,36 @@ type message struct {
 	private        uint32
 }
 
-// WatchSystem tells on of the system's events until ctx ends. It needs a window
-// for that, which nobody sees: the system asks windows, not programs, and only
-// top-level ones. on is called on the window's thread; while it runs for
-// SystemEnding, the log-off waits.
-func WatchSystem(ctx context.Context, on func(SystemEvent)) error {
+// System is the app's part in what the system shows and says: one window that
+// nobody sees, because the system asks windows, not programs, and only top-level
+// ones, and the icon in the notification area that belongs to it.
+type System struct {
+	o SystemOptions
+
+	mu     sync.Mutex
+	window windows.Handle // 0 before and after
+	shown  bool           // the icon is in the notification area
+}
+
+// NewSystem prepares; it shows nothing.
+func NewSystem(o SystemOptions) *System { return &System{o: o} }
+
+// Run listens, and shows the icon, until ctx ends.
+func (s *System) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	proc := windows.NewCallback(func(window windows.Handle, msg uint32, wParam, lParam uintptr) uintptr {
-		switch msg {
-		case wmQueryEndSession:
-			return 1 // nothing here stands in the way
-		case wmEndSession:
-			if wParam != 0 {
-				on(SystemEnding)
-			}
-			return 0
-		case wmClose:
-			on(SystemEnding)
-			return 0
-		case wmPowerBroadcast:
-			switch wParam {
-			case powerSuspend:
-				on(SystemSuspends)
-			case powerResumed:
-				on(SystemResumed)
-			}
-			return 1
-		case wmApp:
-			destroyWindow.Call(uintptr(window))
-			return 0
-		case wmDestroy:
-			postQuitMessage.Call(0)
+	// Explorer tells this when it has been started anew; icons are gone then.
+	taskbar, err := windows.UTF16PtrFromString("TaskbarCreated")
+	if err != nil {
+		return err
+	}
+	taskbarCreated, _, _ := registerMessage.Call(uintptr(unsafe.Pointer(taskbar)))
+	callback := windows.NewCallback(func(window windows.Handle, msg uint32, wParam, lParam uintptr) uintptr {
+		if r, ok := s.answer(window, msg, wParam, lParam); ok {
+			return r
+		}
+		if uintptr(msg) == taskbarCreated && taskbarCreated != 0 {
+			s.addIcon()
 			return 0
 		}
 		r, _, _ := defWindowProc.Call(uintptr(window), uintptr(msg), wParam, lParam)
@@ -98,7 +97,7 @@ func WatchSystem(ctx context.Context, on func(SystemEvent)) error {
 	if err != nil {
 		return err
 	}
-	class := wndClassEx{wndProc: proc, className: name}
+	class := wndClassEx{wndProc: callback, className: name}
 	class.size = uint32(unsafe.Sizeof(class))
 	if r, _, err := registerClassEx.Call(uintptr(unsafe.Pointer(&class))); r == 0 {
 		return fmt.Errorf("register the system's window: %w", err)
@@ -112,6 +111,10 @@ func WatchSystem(ctx context.Context, on func(SystemEvent)) error {
 	if window == 0 {
 		return fmt.Errorf("make the system's window: %w", err)
 	}
+	s.mu.Lock()
+	s.window = windows.Handle(window)
+	s.mu.Unlock()
+	s.addIcon()
 	stop := context.AfterFunc(ctx, func() { postMessage.Call(window, wmApp, 0, 0) })
 	defer stop()
 	var m message
@@ -126,4 +129,48 @@ func WatchSystem(ctx context.Context, on func(SystemEvent)) error {
 		translateMessage.Call(uintptr(unsafe.Pointer(&m)))
 		dispatchMessage.Call(uintptr(unsafe.Pointer(&m)))
 	}
+}
+
+// answer is what the window does with a message; false for what it leaves to the system.
+func (s *System) answer(window windows.Handle, msg uint32, wParam, lParam uintptr) (uintptr, bool) {
+	switch msg {
+	case wmQueryEndSession:
+		return 1, true // nothing here stands in the way
+	case wmEndSession:
+		if wParam != 0 {
+			s.o.On(SystemEnding)
+		}
+	case wmClose:
+		s.o.On(SystemEnding)
+	case wmPowerBroadcast:
+		switch wParam {
+		case powerSuspend:
+			s.o.On(SystemSuspends)
+		case powerResumed:
+			s.o.On(SystemResumed)
+		}
+		return 1, true
+	case wmTray:
+		switch lParam & 0xffff {
+		case trayClicked, trayKeyed, trayNoteClicked:
+			s.o.Open()
+		case wmContextMenu:
+			s.menu(window, wParam)
+		}
+	case wmCommand:
+		switch wParam & 0xffff {
+		case trayOpen:
+			s.o.Open()
+		case trayQuit:
+			s.o.Quit()
+		}
+	case wmApp:
+		s.removeIcon()
+		destroyWindow.Call(uintptr(window))
+	case wmDestroy:
+		postQuitMessage.Call(0)
+	default:
+		return 0, false
+	}
+	return 0, true
 }

@@ -35,7 +35,7 @@ type Page struct {
 
 // Usage lists the words of Do.
 const Usage = `usage: page signin | ready ENV | restarted ENV | state ENV STATE | projects ENV | project ENV NAME | add ENV PATH | thread ENV [AGENT] | threads ENV |
-	prompt ENV TEXT | until ENV STATE | output ENV TEXT | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | environments`
+	prompt ENV TEXT | until ENV STATE | output ENV TEXT | approve ENV [KIND] | stop ENV | timeline ENV | diff ENV | mode MODE [DISTRO] | mode-start MODE [DISTRO] | mode-cancel | mode-wait | notify TITLE BODY | environments`
 
 // patience bounds a mode change that goes on beside the story.
 const patience = 60 * time.Second
@@ -78,6 +78,8 @@ func (p *Page) Do(ctx context.Context, out io.Writer, verb string, a []string, a
 			p.change <- p.Call(ctx, "", api.MethodModeChange, to, nil)
 		}(*p)
 		return nil
+	case "notify":
+		return p.Call(ctx, "", api.MethodNotify, api.Notify{Title: a[0], Body: a[1]}, nil)
 	case "mode-cancel":
 		return p.Call(ctx, "", api.MethodModeCancel, api.Empty{}, nil)
 	case "mode-wait":

@@ -40,7 +40,9 @@ func TestRealKit(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), packageTime)
 	defer cancel()
-	out, err := s.wine.CommandIn(ctx, kit, nil, `C:\kit\real-amd64.exe`, "-test.v", "-test.timeout=4m").CombinedOutput()
+	out, err := s.wine.CommandIn(ctx, kit, nil, `C:\kit\real-amd64.exe`, "-test.v", "-test.timeout=4m",
+		// What moves many megabytes takes minutes through Wine's pipes and two relays.
+		"-test.skip=^TestLink$/^(Bulk|BothWays|ManyStreams|UnreadStreams)$").CombinedOutput()
 	results(t, string(out), err)
 	for _, id := range []string{"C2", "C4", "C5", "C9", "C10", "C11", "C12"} {
 		if !strings.Contains(string(out), "ANSWER "+id+": ") {

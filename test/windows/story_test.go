@@ -53,6 +53,8 @@ func TestStories(t *testing.T) {
 			"registry":     command((*story).registry),
 			"starts":       command((*story).starts),
 			"tell":         command((*story).tell),
+			"browser":      command((*story).browser),
+			"opened":       command((*story).opened),
 			"wine":         command((*story).wineCommand),
 		},
 	})
@@ -312,12 +314,15 @@ func (s *story) wineCommand(ts *testscript.TestScript, neg bool, args []string) 
 	}
 }
 
-// desktop start [flags] | stop | ended
+// desktop start [flags] | background | stop | ended
 func (s *story) desktop(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case neg || len(args) == 0:
 	case args[0] == "start":
 		ts.Check(s.start(ts, args[1:]))
+		return
+	case args[0] == "background":
+		ts.Check(s.startInBackground())
 		return
 	case args[0] == "ended":
 		s.awaitEnd(ts)
@@ -362,6 +367,11 @@ func (s *story) start(ts *testscript.TestScript, flags []string) error {
 	if err != nil {
 		return fmt.Errorf("no launch line: %w: %s", err, s.errOut.Bytes())
 	}
+	return s.launched(line)
+}
+
+// launched takes the line that says where the page is.
+func (s *story) launched(line []byte) error {
 	s.launch = api.Launch{}
 	if err := json.Unmarshal(line, &s.launch); err != nil {
 		return fmt.Errorf("launch line %q: %w", line, err)
@@ -372,6 +382,60 @@ func (s *story) start(ts *testscript.TestScript, flags []string) error {
 	}
 	s.client.Base = base
 	return nil
+}
+
+// startInBackground starts the desktop as log-in does: no window and no line; a further start asks where it is.
+func (s *story) startInBackground() error {
+	cmd := s.wine.Command(context.Background(), []string{"CATAMARAN_LOG=debug"}, appDir+`\catamaran.exe`, "run", "--background", "--owner-stdin")
+	s.errOut = &bytes.Buffer{}
+	cmd.Stderr = s.errOut
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	s.process, s.stdin, s.ended, s.woken = cmd, stdin, ended, true
+	go func() { _ = cmd.Wait(); close(ended) }()
+	log := s.wine.C("users", "tester", "AppData", "Local", "Catamaran", "desktop", "logs", "desktop.log")
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(log); err == nil && bytes.Contains(b, []byte("the icon is in the notification area")) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the desktop has no icon: %s", s.errOut.Bytes())
+		}
+	}
+	out, errOut, code := s.run("--no-window")
+	if code != 0 {
+		return fmt.Errorf("a further start: exit %d: %s", code, errOut)
+	}
+	return s.launched([]byte(out))
+}
+
+// browser catches every address that this Windows opens in its browser.
+func (s *story) browser(ts *testscript.TestScript, neg bool, args []string) {
+	script := filepath.Join(s.wine.Dir, "browser")
+	ts.Check(os.WriteFile(script, []byte("#!/bin/sh\necho \"$1\" >> '"+filepath.Join(s.wine.Dir, "opened")+"'\n"), 0o755))
+	ts.Check(os.Chmod(script, 0o755))
+	s.wineCommand(ts, false, []string{"reg", "add", `HKCU\Software\Wine\WineBrowser`, "/v", "Browsers", "/d", script, "/f"})
+}
+
+// opened waits for the next address that went to the browser, and prints it.
+func (s *story) opened(ts *testscript.TestScript, neg bool, args []string) {
+	file := filepath.Join(s.wine.Dir, "opened")
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(file); err == nil && bytes.HasSuffix(b, []byte("\n")) {
+			fmt.Fprintf(ts.Stdout(), "%s", b)
+			ts.Check(os.Remove(file))
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nothing was opened")
+		}
+	}
 }
 
 func (s *story) awaitEnd(ts *testscript.TestScript) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -204,6 +205,9 @@ func sessionMain() int {
 	if err := os.Chdir(req.Dir); err != nil && os.Chdir(req.Home) != nil {
 		_ = os.Chdir("/")
 	}
+	// A signal that whoever started all this ignored, as nohup does, would stay ignored
+	// over exec; one that is caught becomes the default.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
 	file, err := execvp(req)
 	// Only reached when it failed: exit 1, a text nobody may parse [A2.5, X12].
 	fmt.Fprintf(os.Stderr, "<3>WSL (%d - ) ERROR: CreateProcessCommon:818: execvpe(%s) failed: %v\n", os.Getpid(), file, err)

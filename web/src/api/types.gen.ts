@@ -2102,6 +2102,12 @@ export interface OpenURL {
   url: string;
 }
 
+/** Notify asks for a notification of the system; a click on it shows the window. */
+export interface Notify {
+  title: string;
+  body: string;
+}
+
 export const MethodDescriptor = "descriptor.get";
 export const MethodIdentityRenew = "identity.renew";
 export const MethodPing = "ping";
@@ -2239,3 +2245,4 @@ export const WindowMoved = "place";
 export const WindowPicked = "picked";
 export const MethodPickFolder = "desktop.pickFolder";
 export const MethodOpenURL = "desktop.openURL";
+export const MethodNotify = "desktop.notify";

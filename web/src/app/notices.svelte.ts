@@ -4,7 +4,7 @@ import type { Thread } from "../api/types.gen";
 import { app } from "../data/app.svelte";
 import { attention } from "../data/attention.svelte";
 import { settings } from "../data/settings.svelte";
-import { badge, notify, play } from "../platform/notify";
+import { badge, notify, notifyState, play } from "../platform/notify";
 import { type Happening, happened, wanting } from "./happened";
 import { view } from "./view.svelte";
 
@@ -49,6 +49,8 @@ export function watchThreads(): void {
 
 function tell(env: string, t: Thread, what: Happening, agent: string): void {
   if (attention.here || settings.get("notifications.when") !== "away") return;
-  notify({ title: t.title || "New thread", body: words[what](agent), tag: `${env} ${t.id}`, onclick: () => app.go({ page: "thread", env, thread: t.id }) });
+  const note = { title: t.title || "New thread", body: words[what](agent), tag: `${env} ${t.id}`, onclick: () => app.go({ page: "thread", env, thread: t.id }) };
+  // A web view that may not is no person who said no: there the desktop does it, if it can.
+  if (!notify(note) && notifyState() !== "denied") void app.notify(note.title, note.body).catch(() => {});
   if (settings.get("notifications.sound")) play();
 }

@@ -2,7 +2,7 @@
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
 import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, PickedFolder, ServerFrame, Settings, WSL, Update } from "../api/types.gen";
-import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodOpeners, MethodOpenIn, MethodOpenURL, MethodPickFolder, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodNotify, MethodOpeners, MethodOpenIn, MethodOpenURL, MethodPickFolder, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
 import { EnvironmentStore, type Session } from "./environment.svelte";
@@ -204,6 +204,11 @@ export class App {
   async rescan(): Promise<void> {
     const wsl = await this.call<WSL>(MethodDistrosRescan, {}, 60_000);
     if (this.environments && wsl) this.environments = { ...this.environments, wsl };
+  }
+
+  /** notify shows a notification by the desktop's own system, where the page may not; a click on it shows the window. */
+  notify(title: string, body: string): Promise<void> {
+    return this.call(MethodNotify, { title, body });
   }
 
   /** diagnose runs every check; it may take as long as the slowest agent's start. */
