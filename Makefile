@@ -125,8 +125,8 @@ screenshots: web ## pictures of the main states, light and dark, wide and narrow
 	mkdir -p out/screenshots
 	CATAMARAN_SCREENSHOTS="$(CURDIR)/out/screenshots" $(GO) test -count=1 ./test/browser
 
-test-agents: ## the drivers against real agents from npm and a model on loopback
+test-agents: web ## the drivers and a first run against real agents from npm and a model on loopback
 	$(GO) run ./tools/agents install
 	rm -rf out/agents
-	CATAMARAN_AGENTS_REPORT=$(CURDIR)/out/agents $(GO) run ./tools/check -only go -tags realagents -packages ./internal/agent/...
+	CATAMARAN_AGENTS_REPORT=$(CURDIR)/out/agents $(GO) run ./tools/check -only go -tags realagents -packages "./internal/agent/... ./test/firstrun"
 	$(GO) run ./tools/agents table out/agents
