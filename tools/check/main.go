@@ -62,7 +62,7 @@ func main() {
 		{"vet", c.vet},
 		{"lint", c.lint},
 		{"web", c.web},
-		{"go", func() { c.goTests(*run, *tags, strings.Fields(*pkgs)) }},
+		{"go", func() { c.allGoTests(*run, *tags, strings.Fields(*pkgs)) }},
 	}
 	want := strings.Split(*only, ",")
 	for _, s := range steps {
@@ -213,8 +213,40 @@ type event struct {
 	FailedBuild                   string
 }
 
-func (c *checker) goTests(run, tags string, pkgs []string) {
-	args := []string{"test", "-json", "-race", "-shuffle=on", "-timeout=15m", "-p", fmt.Sprint(max(2, runtime.NumCPU()))}
+// browsers are the packages that drive browsers. They run one after the other when
+// everything else has ended: a page that gets no processor shows late what a person would see at once.
+var browsers = []string{"/test/browser", "/test/stories"}
+
+func (c *checker) allGoTests(run, tags string, pkgs []string) {
+	many := fmt.Sprint(max(2, runtime.NumCPU()))
+	cmd := exec.CommandContext(c.ctx, "go", append([]string{"list", "-tags", tags}, pkgs...)...)
+	cmd.Dir = c.root
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		c.result("go list", err)
+		return
+	}
+	var rest, drawn []string
+	for _, p := range strings.Fields(string(out)) {
+		if slices.ContainsFunc(browsers, func(b string) bool { return strings.HasSuffix(p, b) }) {
+			drawn = append(drawn, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	for _, part := range []struct {
+		atOnce   string
+		packages []string
+	}{{many, rest}, {"1", drawn}} {
+		if len(part.packages) > 0 {
+			c.goTests(run, tags, part.atOnce, part.packages)
+		}
+	}
+}
+
+func (c *checker) goTests(run, tags, atOnce string, pkgs []string) {
+	args := []string{"test", "-json", "-race", "-shuffle=on", "-timeout=15m", "-p", atOnce}
 	if run != "" {
 		args = append(args, "-run", run)
 	}
