@@ -306,8 +306,6 @@ func (b *terminalBench) beside(ctx context.Context, s *setup, f func(*server) er
 		return err
 	}
 	defer srv.stop()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
 	return f(srv)
 }
 

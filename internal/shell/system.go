@@ -26,23 +26,3 @@ type SystemOptions struct {
 	Quit func()
 	Log  *slog.Logger
 }
-
-// Entries of the tray's menu, as the system's WM_COMMAND names them.
-const (
-	trayOpen = 1
-	trayQuit = 2
-)
-
-// cutUnits shortens s to at most n UTF-16 units, as the fixed fields of Windows' structures want it.
-func cutUnits(s string, n int) string {
-	units := 0
-	for i, r := range s {
-		if units++; r > 0xffff {
-			units++
-		}
-		if units > n {
-			return s[:i]
-		}
-	}
-	return s
-}

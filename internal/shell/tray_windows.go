@@ -156,3 +156,23 @@ func (s *System) menu(window windows.Handle, at uintptr) {
 	setForeground.Call(uintptr(window))
 	trackPopupMenu.Call(menu, menuAlignBottom, uintptr(int16(at)), uintptr(int16(at>>16)), uintptr(window), 0)
 }
+
+// Entries of the tray's menu, as the system's WM_COMMAND names them.
+const (
+	trayOpen = 1
+	trayQuit = 2
+)
+
+// cutUnits shortens s to at most n UTF-16 units, as the fixed fields of Windows' structures want it.
+func cutUnits(s string, n int) string {
+	units := 0
+	for i, r := range s {
+		if units++; r > 0xffff {
+			units++
+		}
+		if units > n {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -35,7 +35,6 @@ type releases struct {
 	t       *testing.T
 	key     ed25519.PrivateKey
 	ldflags string
-	served  http.ServeMux
 	files   map[string][]byte
 }
 
