@@ -3,8 +3,8 @@
 // Linux, archives for macOS (without the window, which needs a Mac), their
 // checksums, a bill of materials and the licences of what is inside.
 //
-// It is reproducible: every time in a package is that of the commit, and the
-// same commit gives the same bytes, but for signatures with a time stamp.
+// Every time in a package is that of the commit, so that the same commit can give
+// the same bytes, but for signatures with a time stamp.
 //
 // Environment: CATAMARAN_UPDATE_SIGN_KEY names a file with an ed25519 seed in
 // base64; with it the manifest that running apps look for is written and signed
