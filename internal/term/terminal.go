@@ -15,8 +15,11 @@ const (
 	readSize = 64 << 10
 	// ahead is how far the program may be ahead of what a viewer that holds it has acknowledged.
 	ahead = 2 * api.TerminalWindow
-	// lookDelay is how long after something happened the foreground is looked at.
+	// lookDelay is how long after something happened the foreground is looked at for the first
+	// time. A shell on a busy machine may take longer from the echo of a line to the program it
+	// starts, which may print nothing: two more looks follow, each after four times as long.
 	lookDelay = 120 * time.Millisecond
+	lookTimes = 3
 )
 
 // start is what a shell is started with.
@@ -44,10 +47,14 @@ type terminal struct {
 	gone    bool       // closed for good
 	viewers map[*Viewer]struct{}
 	focuses int64
-	looking bool // a look at the foreground is due
-	saving  bool // a save is due or under way
-	dirty   bool // there is something to save
-	pinned  int  // saves under way, which read the history
+	look    struct {
+		due   bool
+		done  int // how many followed what happened last
+		round int // of the one that is due
+	}
+	saving bool // a save is due or under way
+	dirty  bool // there is something to save
+	pinned int  // saves under way, which read the history
 }
 
 // run is one shell's life in a terminal.
@@ -178,17 +185,34 @@ func (t *terminal) outputLocked(b []byte) {
 	t.saveSoonLocked()
 }
 
-// touchedLocked has the foreground looked at in a moment, once.
+// touchedLocked has the foreground looked at in a moment, and again after that.
 func (t *terminal) touchedLocked() {
-	if t.looking || t.run == nil {
+	if t.look.due && t.look.done == 0 {
 		return
 	}
-	t.looking = true
-	t.m.later(lookDelay, func() {
+	t.look.done = 0
+	t.lookSoonLocked()
+}
+
+func (t *terminal) lookSoonLocked() {
+	if t.run == nil {
+		t.look.due = false
+		return
+	}
+	t.look.due = true
+	t.look.round++
+	round := t.look.round
+	t.m.later(lookDelay<<(2*t.look.done), func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.looking = false
+		if t.look.round != round {
+			return // something happened meanwhile
+		}
+		t.look.due = false
 		t.lookLocked()
+		if t.look.done++; t.look.done < lookTimes {
+			t.lookSoonLocked()
+		}
 	})
 }
 
