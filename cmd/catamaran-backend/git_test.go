@@ -194,7 +194,49 @@ func TestRevertATurn(t *testing.T) {
 	if b, _ := os.ReadFile(filepath.Join(w.repo, "mine.txt")); string(b) != "mine, changed\n" {
 		t.Errorf("%q", b)
 	}
-	_ = command
+	// The timeline tells it at its end, and what it is now, in one item.
+	var told api.Item
+	find := func(s *socket, want api.RevertState) {
+		t.Helper()
+		s.until("the revert as "+string(want), func() bool {
+			for _, it := range s.items {
+				if it.Kind == api.ItemRevert && it.Revert != nil && it.Revert.State == want {
+					told = it
+					return true
+				}
+			}
+			return false
+		})
+	}
+	find(s, api.RevertUndone)
+	if v := *told.Revert; told.TurnID != command.ID || v.TurnID != one.ID || v.Turn != 1 || !v.Later || v.RevertID != u.RevertID || !slices.Equal(v.Files, []string{"notes.txt"}) || v.Total != 1 || told.Text != "Reverted 1 file of turn 1 and the turns after it; undone." {
+		t.Errorf("%+v %+v", told, v)
+	}
+	for id, it := range s.items {
+		if it.Ordinal > told.Ordinal || it.Kind == api.ItemRevert && id != told.ID {
+			t.Errorf("beside or after the revert: %+v", it)
+		}
+	}
+	// It outlives the backend: what it holds can be done again and taken back.
+	d.goodbye()
+	d = start(t, w)
+	s = d.ready()
+	s.send(api.ClientFrame{Type: api.FrameSubscribe, ID: "t", Topic: api.TopicThread + th.ID})
+	find(s, api.RevertUndone)
+	again := call[api.Reverted](d, api.MethodRevertUndo, api.RevertUndo{ThreadID: th.ID, RevertID: told.Revert.RevertID})
+	find(s, api.RevertDone)
+	if told.Revert.RevertID != again.RevertID || exists("notes.txt") {
+		t.Errorf("%+v %+v", told.Revert, again)
+	}
+	// Where nothing can be undone, it stands.
+	put(t, w.repo, "notes.txt", "by a person\n")
+	if u := call[api.Reverted](d, api.MethodRevertUndo, api.RevertUndo{ThreadID: th.ID, RevertID: again.RevertID}); u.RevertID != "" || len(u.Left) != 1 {
+		t.Errorf("%+v", u)
+	}
+	find(s, api.RevertDone)
+	if told.Revert.RevertID != again.RevertID {
+		t.Errorf("%+v", told.Revert)
+	}
 	d.goodbye()
 }
 

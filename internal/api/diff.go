@@ -160,6 +160,30 @@ type RevertUndo struct {
 	RevertID string `json:"revertId"`
 }
 
+// RevertState is whether a revert stands.
+type RevertState string
+
+const (
+	RevertDone   RevertState = "done"
+	RevertUndone RevertState = "undone"
+)
+
+// Revert is a revert as the timeline tells it. Undoing it, and undoing that again, changes the same item.
+type Revert struct {
+	// TurnID is the turn reverted, Turn its ordinal; Later says that the thread's later turns were reverted with it.
+	TurnID string      `json:"turnId"`
+	Turn   int64       `json:"turn"`
+	Later  bool        `json:"later,omitempty"`
+	State  RevertState `json:"state"`
+	// RevertID is what revert.undo takes: for the revert while it is done, for its undo once it is undone. "" when neither can be.
+	RevertID string `json:"revertId,omitempty"`
+	// Files are the paths that were written or removed by the last of these; at most 200, Total counts them all.
+	Files []string `json:"files"`
+	Total int      `json:"total"`
+	// Left are files that it did not touch though it was to, with the reason; at most 200.
+	Left []RevertFile `json:"left,omitempty"`
+}
+
 // Reverted is a revert that was carried out, or undone.
 type Reverted struct {
 	// RevertID is what revert.undo takes; "" when nothing was done.

@@ -139,6 +139,7 @@ const (
 	ItemApproval     ItemKind = "approval"
 	ItemQuestion     ItemKind = "question"
 	ItemNotice       ItemKind = "notice"
+	ItemRevert       ItemKind = "revert"
 	ItemUnknown      ItemKind = "unknown"
 )
 
@@ -153,13 +154,15 @@ type Item struct {
 	Live      bool  `json:"live,omitempty"`
 	CreatedAt int64 `json:"createdAt"`
 	UpdatedAt int64 `json:"updatedAt"`
-	// Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown).
+	// Text of messages (Markdown), reasoning, notices, reverts in one sentence, and plans written as text (Markdown).
 	Text string    `json:"text,omitempty"`
 	Tool *ToolCall `json:"tool,omitempty"`
 	// Plan is a plan of steps.
 	Plan     []PlanStep `json:"plan,omitempty"`
 	Approval *Approval  `json:"approval,omitempty"`
 	Question *Question  `json:"question,omitempty"`
+	// Revert is a person's revert of a turn; the item stands in the turn that was the newest then.
+	Revert *Revert `json:"revert,omitempty"`
 	// Attachments of a user message.
 	Attachments []Attachment `json:"attachments,omitempty"`
 	// Raw is the agent's own JSON for kinds we do not know.

@@ -46,8 +46,9 @@ type recorded struct {
 // for the clean ones. A checkpoint of everything is made first, under id. Errors:
 // CodeConflict when a chosen file changed since the plan was made, or may not be
 // reverted; nothing is done then. A file that turns out not to be writable is
-// among Left, and the others are done.
-func (s *Store) Revert(ctx context.Context, t Target, seen string, paths []string, id string) (api.Reverted, error) {
+// among Left, and the others are done. begin, which may be nil, is called with the
+// paths when the revert is noted and nothing is written yet; its error stops it.
+func (s *Store) Revert(ctx context.Context, t Target, seen string, paths []string, id string, begin func(paths []string) error) (api.Reverted, error) {
 	none := api.Reverted{Files: []string{}}
 	if !objectID.MatchString(seen) {
 		return none, &api.Error{Code: api.CodeInvalid, Message: "This is not what a preview answered.", Hint: "Ask for a preview first."}
@@ -89,7 +90,7 @@ func (s *Store) Revert(ctx context.Context, t Target, seen string, paths []strin
 			return none, &api.Error{Code: api.CodeConflict, Message: "A file has changed since the preview: " + c.path, Hint: "Nothing was reverted. Look at the preview again.", Retryable: true}
 		}
 	}
-	return s.carryOut(ctx, root, t.Dir, t.ThreadID, id, changes)
+	return s.carryOut(ctx, root, t.Dir, t.ThreadID, id, changes, begin)
 }
 
 // choose picks the steps to carry out.
@@ -163,7 +164,7 @@ func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string) (a
 	})
 	r := none
 	if len(changes) > 0 {
-		if r, err = s.carryOut(ctx, root, dir, threadID, id, changes); err != nil {
+		if r, err = s.carryOut(ctx, root, dir, threadID, id, changes, nil); err != nil {
 			return r, err
 		}
 	}
@@ -171,25 +172,34 @@ func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string) (a
 	return r, nil
 }
 
-// carryOut notes the changes for an undo, then makes them.
-func (s *Store) carryOut(ctx context.Context, root *os.Root, dir, threadID, id string, changes []change) (api.Reverted, error) {
+// carryOut notes the changes for an undo, then makes them. Its answer without a
+// RevertID means that nothing was written.
+func (s *Store) carryOut(ctx context.Context, root *os.Root, dir, threadID, id string, changes []change, begin func([]string) error) (api.Reverted, error) {
+	none := api.Reverted{Files: []string{}}
 	r := api.Reverted{RevertID: id, Files: []string{}}
 	var rec record
+	names := make([]string, 0, len(changes))
 	for _, c := range changes {
+		names = append(names, strings.ToValidUTF8(c.path, "\uFFFD"))
 		rec.Files = append(rec.Files, recorded{Path: c.path, FromMode: c.from.mode, From: c.from.id, ToMode: c.to.mode, To: c.to.id})
 	}
 	b, err := json.Marshal(rec)
 	if err != nil {
-		return r, err
+		return none, err
 	}
 	if err := saveBlob(ctx, dir, refName(threadID, id+"-revert"), b); err != nil {
-		return r, fmt.Errorf("note the revert: %w", err)
+		return none, fmt.Errorf("note the revert: %w", err)
 	}
 	staged, err := s.stage(ctx, dir, changes)
 	if err != nil {
-		return r, fmt.Errorf("write the earlier contents: %w", err)
+		return none, fmt.Errorf("write the earlier contents: %w", err)
 	}
 	defer os.RemoveAll(staged)
+	if begin != nil {
+		if err := begin(names); err != nil {
+			return none, err
+		}
+	}
 	// What goes comes first: a folder may stand where a file was, and the other way round.
 	for _, goes := range []bool{true, false} {
 		for _, c := range changes {

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func wantPlan(t *testing.T, p api.RevertPlan, want ...string) {
 func (d *desk) revert(t *testing.T, target Target, paths ...string) api.Reverted {
 	t.Helper()
 	d.n++
-	r, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, paths, fmt.Sprintf("v_%03d", d.n))
+	r, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, paths, fmt.Sprintf("v_%03d", d.n), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,20 +201,27 @@ func TestRevertConflicts(t *testing.T) {
 	if _, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_800"); err != nil || read(d.dir, "later") != "person\n" {
 		t.Errorf("%v %q", err, read(d.dir, "later"))
 	}
-	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"nowhere"}, "v_801"); api.CodeOf(err) != api.CodeInvalid {
+	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"nowhere"}, "v_801", nil); api.CodeOf(err) != api.CodeInvalid {
 		t.Errorf("%v", err)
 	}
 	// What changes after the preview stops it before anything is done.
 	seen := d.plan(t, target).Seen
 	write(t, d.dir, "later", "person again\n")
-	if _, err := d.s.Revert(t.Context(), target, seen, []string{"command", "later"}, "v_802"); api.CodeOf(err) != api.CodeConflict || read(d.dir, "command") != "2\n" {
+	if _, err := d.s.Revert(t.Context(), target, seen, []string{"command", "later"}, "v_802", nil); api.CodeOf(err) != api.CodeConflict || read(d.dir, "command") != "2\n" {
 		t.Errorf("%v %q", err, read(d.dir, "command"))
+	}
+	// Who is told before anything is written may stop it.
+	var told []string
+	refused := errors.New("not now")
+	r, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"command", "later"}, "v_804", func(paths []string) error { told = paths; return refused })
+	if !errors.Is(err, refused) || r.RevertID != "" || !slices.Equal(told, []string{"command", "later"}) || read(d.dir, "command") != "2\n" {
+		t.Errorf("%v %+v, told %q", err, r, told)
 	}
 	// Another thread that worked on it at the same time is never touched.
 	other := d.turn(t, "other", func(edit func(path, text string)) { edit("mine", "other\n") })
 	target.Beside = []Turn{other}
 	wantPlan(t, d.plan(t, target), "amid changed restore", "command unclaimed restore", "end changed restore", "first changed restore", "later changed restore", "mine foreign restore")
-	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"mine"}, "v_803"); api.CodeOf(err) != api.CodeConflict {
+	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"mine"}, "v_803", nil); api.CodeOf(err) != api.CodeConflict {
 		t.Errorf("%v", err)
 	}
 }
@@ -256,7 +264,7 @@ func TestRevertWontWrite(t *testing.T) {
 	target := d.target(turn)
 	p := d.plan(t, target)
 	wantPlan(t, p, "big clean remove", "dir/f changed create", "gone clean create", "was clean create")
-	r, err := d.s.Revert(t.Context(), target, p.Seen, []string{"big", "dir/f", "gone", "was"}, "v_700")
+	r, err := d.s.Revert(t.Context(), target, p.Seen, []string{"big", "dir/f", "gone", "was"}, "v_700", nil)
 	if err != nil || !slices.Equal(r.Files, []string{"big", "gone"}) || len(r.Left) != 2 {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -461,7 +469,7 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 				}
 				n++
 				id := fmt.Sprintf("v_%d_%03d", round, n)
-				r, err := s.Revert(t.Context(), target, plan.Seen, nil, id)
+				r, err := s.Revert(t.Context(), target, plan.Seen, nil, id, nil)
 				check(err)
 				for _, p := range paths {
 					now := read(dir, p)

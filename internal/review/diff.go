@@ -197,7 +197,20 @@ func (d *Desk) ApplyRevert(ctx context.Context, id string, r api.RevertApply) (a
 		if err != nil {
 			return api.Reverted{}, err
 		}
-		done, err := d.o.Checkpoints.Revert(ctx, t, r.Seen, r.Paths, revertID())
+		id := revertID("")
+		i, err := find(m, r.TurnID)
+		if err != nil {
+			return api.Reverted{}, err
+		}
+		tell := func(files []string, left []api.RevertFile) error {
+			return d.o.Engine.TellRevert(ctx, m.Thread.ID, itemOf(id), api.Revert{TurnID: r.TurnID, Turn: m.Turns[i].Turn.Ordinal, Later: r.Later && i < len(m.Turns)-1,
+				State: api.RevertDone, RevertID: id, Files: files, Left: left})
+		}
+		// The timeline tells it before anything is written: whatever happens then can be undone from there.
+		done, err := d.o.Checkpoints.Revert(ctx, t, r.Seen, r.Paths, id, func(paths []string) error { return tell(paths, nil) })
+		if done.RevertID != "" {
+			d.told(m, tell(done.Files, done.Left))
+		}
 		d.changed(m)
 		return done, err
 	})
@@ -215,24 +228,47 @@ func (d *Desk) UndoRevert(ctx context.Context, id string, r api.RevertUndo) (api
 		if err := idle(m); err != nil {
 			return api.Reverted{}, err
 		}
-		done, err := d.o.Checkpoints.Undo(ctx, m.Dir, r.ThreadID, r.RevertID, revertID())
+		done, err := d.o.Checkpoints.Undo(ctx, m.Dir, r.ThreadID, r.RevertID, revertID(r.RevertID))
+		if err == nil && (done.RevertID != "" || len(done.Left) == 0) {
+			d.told(m, d.o.Engine.TellUndone(ctx, r.ThreadID, itemOf(r.RevertID), r.RevertID, done))
+		}
 		d.changed(m)
 		return done, err
 	})
 }
 
+// told notes that what was done could not be told: it is done all the same.
+func (d *Desk) told(m engine.Marked, err error) {
+	if err != nil {
+		d.o.Log.Error("tell a revert in the timeline", "thread", m.Thread.ID, "error", err)
+	}
+}
+
 // revertBound limits a revert.
 const revertBound = 5 * time.Minute
 
-// revertID sorts by time among the ids of turns, so that old ones are dropped with them.
-func revertID() string {
+// tailSize is the length of a revert's name, the end of its id.
+const tailSize = 16
+
+// revertID sorts by time among the ids of turns, so that old ones are dropped with
+// them. The undo of a revert has the same end, by which their item in the timeline is found.
+func revertID(undone string) string {
 	const digits = "0123456789abcdef"
 	ms := time.Now().UnixMilli()
 	var b [12]byte
 	for i := range b {
 		b[11-i] = digits[ms>>(4*i)&15]
 	}
-	return "u_" + string(b[:]) + strings.ToLower(rand.Text()[:16])
+	tail := strings.ToLower(rand.Text()[:tailSize])
+	if len(undone) > tailSize {
+		tail = undone[len(undone)-tailSize:]
+	}
+	return "u_" + string(b[:]) + tail
+}
+
+// itemOf is the id of the item that tells a revert and its undo.
+func itemOf(revertID string) string {
+	return "i_revert_" + revertID[max(0, len(revertID)-tailSize):]
 }
 
 // changed has the places of a thread looked at, where somebody does.

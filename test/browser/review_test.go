@@ -15,13 +15,9 @@ import (
 )
 
 // shopWithTurn is a desktop with a project in which the demo agent has had its turn.
-func shopWithTurn(t *testing.T, prepare func(repo string)) (*tab, string) {
+func shopWithTurn(t *testing.T, d *product.Desktop) (*tab, string) {
 	t.Helper()
 	repo := product.GitRepo(t, t.TempDir())
-	if prepare != nil {
-		prepare(repo)
-	}
-	d := product.StartDesktop(t, product.Options{})
 	b := open(t, d.URL)
 	b.addProject(repo)
 	b.newThread()
@@ -38,7 +34,7 @@ func shopWithTurn(t *testing.T, prepare func(repo string)) (*tab, string) {
 // goes through the working tree with the keys.
 func TestReviewOfChanges(t *testing.T) {
 	t.Parallel()
-	b, repo := shopWithTurn(t, nil)
+	b, repo := shopWithTurn(t, product.StartDesktop(t, product.Options{}))
 	b.click("open-diff")
 	b.see("diff-view")
 	b.seeText("diff-view", "catamaran-demo.md")
@@ -81,7 +77,7 @@ func TestReviewOfChanges(t *testing.T) {
 // TestRevertAndBack reverts a turn after a look at what it would do, and takes that back.
 func TestRevertAndBack(t *testing.T) {
 	t.Parallel()
-	b, repo := shopWithTurn(t, nil)
+	b, repo := shopWithTurn(t, product.StartDesktop(t, product.Options{}))
 	made := filepath.Join(repo, "catamaran-demo.md")
 	text, err := os.ReadFile(made)
 	if err != nil {
@@ -100,17 +96,134 @@ func TestRevertAndBack(t *testing.T) {
 	b.click("toast-undo")
 	b.gone("toast-undo")
 	// The diff is asked for again once the files are back.
-	deadline := time.Now().Add(wait)
-	for {
+	eventually(t, "the file is back", func() bool {
 		again, err := os.ReadFile(made)
-		if err == nil && string(again) == string(text) {
-			break
-		}
+		return err == nil && string(again) == string(text)
+	})
+	b.clean()
+}
+
+// eventually waits for something that happens outside the page.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(wait); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the file is not back: %q %v", again, err)
+			t.Fatalf("not within %v: %s", wait, what)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// TestRevertStaysInTheTimeline reverts a turn and takes that back after a reload,
+// reverts again, and takes it back after a restart of the whole app.
+func TestRevertStaysInTheTimeline(t *testing.T) {
+	t.Parallel()
+	d := product.StartDesktop(t, product.Options{})
+	b, repo := shopWithTurn(t, d)
+	made := filepath.Join(repo, "catamaran-demo.md")
+	there := func() bool { _, err := os.Stat(made); return err == nil }
+	b.click("open-diff")
+	b.see("diff-view")
+	b.click("revert-open")
+	b.see("revert-file")
+	b.look("revert-preview")
+	b.click("revert-apply")
+	b.gone("revert-dialog")
+	b.seeText("thread-item-revert", "Reverted 1 file of turn 1")
+	b.look("revert-done")
+
+	b.reload()
+	b.seeText("thread-item-revert", "Reverted 1 file of turn 1")
+	b.click("revert-undo")
+	b.seeText("thread-item-revert", "undone")
+	eventually(t, "the file is back", there)
+	b.seeText("revert-undo", "Revert again")
+	b.clickCSS(css("thread-item-revert") + " .summary")
+	b.seeText("thread-item-revert", "catamaran-demo.md")
+	b.look("revert-undone")
+	b.click("revert-undo")
+	b.seeText("revert-undo", "Undo")
+	eventually(t, "the file is gone again", func() bool { return !there() })
+	b.clean()
+	path := b.eval("location.pathname")
+	d.Stop(t)
+
+	d = product.StartDesktop(t, product.Options{Home: d.Home})
+	code := d.URL[strings.Index(d.URL, "#"):]
+	b = open(t, d.Base+path+code)
+	b.seeText("thread-item-revert", "Reverted 1 file of turn 1")
+	b.click("revert-undo")
+	b.seeText("thread-item-revert", "undone")
+	eventually(t, "the file is back", there)
+
+	// Somebody else's file by now: it stays, and so does what the timeline says.
+	b.click("revert-undo")
+	b.seeText("revert-undo", "Undo")
+	put(t, repo, "catamaran-demo.md", "mine\n")
+	b.click("revert-undo")
+	b.seeText("toast", "1 file was left alone")
+	b.seeText("revert-undo", "Undo")
+	if text, _ := os.ReadFile(made); string(text) != "mine\n" {
+		t.Errorf("%q", text)
+	}
+	b.clean()
+}
+
+// TestResizingKeepsWhatIsOpen makes the window narrower and wider: panels become
+// sheets and come back without a dialog, a terminal or a scroll position being lost.
+func TestResizingKeepsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	b, _ := shopWithTurn(t, product.StartDesktop(t, product.Options{}))
+	size := func(width int64) {
+		t.Helper()
+		b.do(fmt.Sprintf("make it %d wide", width), chromedp.EmulateViewport(width, 900), settled())
+	}
+	mark := func(id string) {
+		t.Helper()
+		b.see(id)
+		b.do("mark "+id, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`void (document.querySelector(%q).marked = true)`, css(id))))
+	}
+	marked := func(id string) {
+		t.Helper()
+		if b.eval(fmt.Sprintf(`document.querySelector(%q)?.marked === true`, css(id))) != "true" {
+			t.Errorf("%s was made anew", id)
+		}
+	}
+	b.openTerminal()
+	mark("terminal-pane")
+	b.click("open-diff")
+	mark("diff-view")
+	b.click("revert-open")
+	b.see("revert-file")
+	mark("revert-dialog")
+	for _, width := range []int64{1000, 600, 1000, 1440} {
+		size(width)
+		if width < 1080 {
+			b.see("side-sheet")
+		} else {
+			b.gone("side-sheet")
+		}
+		marked("revert-dialog")
+		marked("diff-view")
+		marked("terminal-pane")
+	}
+	b.do("close the dialog", chromedp.KeyEvent("\x1b"))
+	b.gone("revert-dialog")
+	marked("diff-view")
+
+	// The sheet keeps the focus, and Esc closes it.
+	size(600)
+	b.until("the rest is out of reach", `!!document.querySelector('[data-testid="composer-input"]').closest("[inert]")`)
+	b.do("close the sheet", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="side-sheet"]').focus()`), chromedp.KeyEvent("\x1b"))
+	b.gone("side-sheet")
+	b.see("drawer-sheet")
+	marked("terminal-pane")
+	b.do("give the terminal the keys", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="terminal-pane"] textarea').focus()`))
+	// Esc is the terminal's own.
+	b.types("\x1b")
+	b.see("drawer-sheet")
+	size(1440)
+	b.gone("drawer-sheet")
+	marked("terminal-pane")
 	b.clean()
 }
 

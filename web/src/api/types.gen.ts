@@ -456,6 +456,27 @@ export interface RevertUndo {
   revertId: string;
 }
 
+/** RevertState is whether a revert stands. */
+export type RevertState =
+  | "done"
+  | "undone";
+
+/** Revert is a revert as the timeline tells it. Undoing it, and undoing that again, changes the same item. */
+export interface Revert {
+  /** TurnID is the turn reverted, Turn its ordinal; Later says that the thread's later turns were reverted with it. */
+  turnId: string;
+  turn: number;
+  later?: boolean;
+  state: RevertState;
+  /** RevertID is what revert.undo takes: for the revert while it is done, for its undo once it is undone. "" when neither can be. */
+  revertId?: string;
+  /** Files are the paths that were written or removed by the last of these; at most 200, Total counts them all. */
+  files: string[];
+  total: number;
+  /** Left are files that it did not touch though it was to, with the reason; at most 200. */
+  left?: RevertFile[];
+}
+
 /** Reverted is a revert that was carried out, or undone. */
 export interface Reverted {
   /** RevertID is what revert.undo takes; "" when nothing was done. */
@@ -1771,6 +1792,7 @@ export type ItemKind =
   | "approval"
   | "question"
   | "notice"
+  | "revert"
   | "unknown";
 
 /** Item is one entry of a thread's timeline, upserted by ID. Exactly the fields of its kind are set. */
@@ -1785,13 +1807,15 @@ export interface Item {
   live?: boolean;
   createdAt: number;
   updatedAt: number;
-  /** Text of messages (Markdown), reasoning, notices, and plans written as text (Markdown). */
+  /** Text of messages (Markdown), reasoning, notices, reverts in one sentence, and plans written as text (Markdown). */
   text?: string;
   tool?: ToolCall;
   /** Plan is a plan of steps. */
   plan?: PlanStep[];
   approval?: Approval;
   question?: Question;
+  /** Revert is a person's revert of a turn; the item stands in the turn that was the newest then. */
+  revert?: Revert;
   /** Attachments of a user message. */
   attachments?: Attachment[];
   /** Raw is the agent's own JSON for kinds we do not know. */

@@ -29,6 +29,8 @@ class Layout {
   width = $state(1440);
   height = $state(900);
   rail = $state(kept.get("rail") !== "hidden");
+  /** A sheet lies over the page and the sidebar. */
+  covered = $state(false);
   /** The sidebar is out over a narrow page. */
   drawer = $state(false);
   private asked = $state({ rail: stored("rail"), side: stored("side"), drawer: stored("drawer") });

@@ -1,7 +1,7 @@
 // An open thread: its topic, reduced, and prompts that were sent but are not
 // in the log yet.
-import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn } from "../api/types.gen";
-import { MethodApprovalAnswer, MethodItemOutput, MethodQuestionAnswer, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
+import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, Reverted, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn } from "../api/types.gen";
+import { MethodApprovalAnswer, MethodItemOutput, MethodQuestionAnswer, MethodRevertUndo, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
 import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
 import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
@@ -161,6 +161,11 @@ export class ThreadStore {
   /** edit changes the text of a queued turn. */
   edit(turnId: string, text: string): Promise<Item> {
     return this.env.call(MethodTurnEdit, { turnId, text }, { commandId: newCommandId() });
+  }
+
+  /** undoRevert takes a revert back, or its undo. */
+  undoRevert(revertId: string): Promise<Reverted> {
+    return this.env.call(MethodRevertUndo, { threadId: this.id, revertId }, { commandId: newCommandId(), timeoutMillis: 60_000 });
   }
 
   stop(): Promise<Thread> {

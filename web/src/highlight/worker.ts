@@ -59,6 +59,8 @@ function load(lang: string): Promise<void> {
 
 /** Longer lines are minified or data; colouring one can take seconds. */
 const longest = 1000;
+/** The first line of a language pays for its expressions, on a busy machine long. */
+const lineMillis = 1000;
 
 onmessage = async (e: MessageEvent<Ask>) => {
   const { id, lang, lines } = e.data;
@@ -66,7 +68,7 @@ onmessage = async (e: MessageEvent<Ask>) => {
   try {
     await load(lang);
     const h = await highlighter;
-    const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: 200 });
+    const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: lineMillis });
     answer.lines = rows.map(tokenRow);
   } catch {
     // Without colours, then.

@@ -34,7 +34,7 @@ export function guess(c: Content): number {
       if (c.item.kind === "agent_message") return 8 + lines(c.item.text ?? "", wide) * line;
       if (c.item.kind === "plan") return 76 + (c.item.plan?.length ?? 0) * 26;
       if (c.item.kind === "notice") return 12 + lines(c.item.text ?? "", wide) * 20;
-      return 32;
+      return c.item.kind === "revert" ? 48 : 32;
     case "changes":
       return 59 + 28 * Math.min(6, c.turn.changes?.files.length ?? 0);
     case "reason":

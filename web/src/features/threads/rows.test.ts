@@ -23,6 +23,11 @@ describe("Rows", () => {
     expect(keys(new Rows(), source([turn("u1", "completed")], [item("p", "user_message"), item("n", "agent_message")]))).toEqual(["head", "p", "n", "footer u1", "tail"]);
   });
 
+  it("tells a revert behind the turn after which it was made", () => {
+    const revert = item("r", "revert", "u1", { revert: { turnId: "u1", turn: 1, state: "done", files: ["a"], total: 1 } });
+    expect(keys(new Rows(), source([turn("u1", "completed"), turn("u2", "running")], [...worked(), revert, item("q", "user_message", "u2")]))).toEqual(["head", "p", "fold u1", "n", "footer u1", "r", "q", "working u2", "tail"]);
+  });
+
   it("keeps what a failed turn said in sight and groups its steps", () => {
     expect(keys(new Rows(), source([turn("u1", "failed")], worked()))).toEqual(["head", "p", "m", "steps a", "n", "reason u1", "footer u1", "tail"]);
   });

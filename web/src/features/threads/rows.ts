@@ -193,7 +193,7 @@ export class Rows {
     for (const i of g.items) if (i.approval?.toolItemId && tools.has(i.approval.toolItemId)) approvals.set(i.approval.toolItemId, i.approval);
     const first = g.items.indexOf(prompt!);
     // An approval that has its tool call is told there.
-    const body = g.items.filter((i, at) => at !== first && !isWaiting(i) && !(i.approval?.toolItemId && tools.has(i.approval.toolItemId)));
+    const body = g.items.filter((i, at) => at !== first && !isWaiting(i) && i.kind !== "revert" && !(i.approval?.toolItemId && tools.has(i.approval.toolItemId)));
     const one = (item: Item, inside: boolean) => {
       const approval = approvals.get(item.id);
       if (item.kind === "user_message") add({ kind: "prompt", item, turn }, item.id);
@@ -237,6 +237,8 @@ export class Rows {
     if (turn?.state === "interrupted" || turn?.state === "failed") add({ kind: "reason", turn, prompt }, `reason ${turn.id}`);
     if (turn?.changes?.files?.length) add({ kind: "changes", turn }, `changes ${turn.id}`);
     if (turn && isFinal(turn)) add({ kind: "footer", turn, answer }, `footer ${turn.id}`);
+    // A person reverted it after the turn's end.
+    for (const i of g.items) if (i.kind === "revert") one(i, false);
     g.rows = out;
   }
 }
