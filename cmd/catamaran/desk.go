@@ -63,16 +63,21 @@ func (d *desk) forwarded() (map[string]string, []string) {
 
 func (d *desk) Openers() []api.Opener { return openin.Openers(runtime.GOOS) }
 
-// Open opens a folder. On this system it must be one: a file would be run or opened by whatever it says.
-func (d *desk) Open(ctx context.Context, distro, path, target string) error {
-	ways, err := openin.Build(runtime.GOOS, openin.Place{Distro: distro, Path: path}, openin.Target(target))
+// Open opens a folder, or a file at a line in an editor. Without a line it must be a
+// folder on this system: a file would be run or opened by whatever it says.
+func (d *desk) Open(ctx context.Context, distro, path string, line int, target string) error {
+	ways, err := openin.Build(runtime.GOOS, openin.Place{Distro: distro, Path: path, Line: line}, openin.Target(target))
 	if err != nil {
 		return err
 	}
 	if distro == "" {
 		info, err := os.Stat(path)
-		if err != nil || !info.IsDir() {
-			return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("%s is not a folder of this computer.", path), Hint: "It may have been moved or deleted."}
+		what := "folder"
+		if line > 0 {
+			what = "file"
+		}
+		if err != nil || info.IsDir() != (line == 0) {
+			return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("%s is not a %s of this computer.", path, what), Hint: "It may have been moved or deleted."}
 		}
 	}
 	return shell.Open(ctx, ways, d.logs.log)

@@ -85,10 +85,12 @@ type Openers struct {
 	Native bool `json:"native,omitempty"`
 }
 
-// OpenIn shows a folder in a program of the desktop's system.
+// OpenIn shows a folder in a program of the desktop's system, or a file in an editor.
 type OpenIn struct {
 	Environment string `json:"environment"`
 	// Path is an absolute folder in the environment's own form.
-	Path   string `json:"path"`
+	Path string `json:"path"`
+	// Line, from 1, says that Path is a file, and where to go in it; only editors take one.
+	Line   int    `json:"line,omitempty"`
 	Target string `json:"target"` // an Opener's id
 }

@@ -32,8 +32,8 @@ type Forwarder interface {
 // Opener opens folders in programs of the desktop's system.
 type Opener interface {
 	Openers() []api.Opener
-	// Open opens a folder of the distro, or of this system where distro is "".
-	Open(ctx context.Context, distro, path, target string) error
+	// Open opens a folder of the distro, or of this system where distro is ""; with a line, from 1, a file.
+	Open(ctx context.Context, distro, path string, line int, target string) error
 }
 
 // diagnoseWait bounds the checks of one backend; its own bound is lower.
@@ -149,7 +149,7 @@ func (g *Gateway) openIn(ctx context.Context, r api.OpenIn) (api.Empty, error) {
 	if e.ID != LocalEnvironment && e.Distro == "" {
 		return api.Empty{}, &api.Error{Code: api.CodeEnvironmentDown, Message: "It is not known which distro " + e.Name + " runs in.", Hint: "Start it first.", Retryable: true}
 	}
-	return api.Empty{}, g.o.Opener.Open(ctx, e.Distro, r.Path, r.Target)
+	return api.Empty{}, g.o.Opener.Open(ctx, e.Distro, r.Path, r.Line, r.Target)
 }
 
 func (g *Gateway) environment(id string) (api.Environment, error) {

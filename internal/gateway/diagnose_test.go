@@ -42,8 +42,8 @@ func (d *desk) Set(c api.ForwardingChange) (api.Forwarding, error) {
 	return d.list, nil
 }
 func (d *desk) Openers() []api.Opener { return []api.Opener{{ID: "folder", Name: "Folder"}} }
-func (d *desk) Open(_ context.Context, distro, path, target string) error {
-	d.opened = append(d.opened, distro+"|"+path+"|"+target)
+func (d *desk) Open(_ context.Context, distro, path string, line int, target string) error {
+	d.opened = append(d.opened, fmt.Sprintf("%s|%s|%d|%s", distro, path, line, target))
 	return nil
 }
 
@@ -149,7 +149,7 @@ func TestForwardingAndOpening(t *testing.T) {
 		{api.MethodForwardSet, `{}`, `"invalid_request"`, 400},
 		{api.MethodOpeners, `{"id":"local"}`, `"Folder"`, 200},
 		{api.MethodOpeners, `{"id":"wsl:Nope"}`, `environment_unknown`, 404},
-		{api.MethodOpenIn, `{"environment":"wsl:Ubuntu","path":"/x y","target":"vscode"}`, `{}`, 200},
+		{api.MethodOpenIn, `{"environment":"wsl:Ubuntu","path":"/x y","line":12,"target":"vscode"}`, `{}`, 200},
 		{api.MethodOpenIn, `{"environment":"local","path":"/x","target":"folder"}`, `{}`, 200},
 		{api.MethodOpenIn, `{"environment":"nope","path":"/x","target":"folder"}`, `environment_unknown`, 404},
 	} {
@@ -157,7 +157,7 @@ func TestForwardingAndOpening(t *testing.T) {
 			t.Errorf("%s %s: %s %s", c.method, c.body, res.Status, body)
 		}
 	}
-	if got := strings.Join(d.opened, " "); got != "Ubuntu-24.04|/x y|vscode |/x|folder" {
+	if got := strings.Join(d.opened, " "); got != "Ubuntu-24.04|/x y|12|vscode |/x|0|folder" {
 		t.Errorf("opened %q", got)
 	}
 }

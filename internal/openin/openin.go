@@ -1,6 +1,7 @@
 // Package openin builds what opens a folder of an environment in a program of
-// the desktop's own system: an editor with a remote link into a distro, the
-// file manager on the distro's share, a terminal inside it. It is pure: it runs
+// the desktop's own system, or a file at a line in an editor: an editor with a
+// remote link into a distro, the file manager on the distro's share, a terminal
+// inside it. It is pure: it runs
 // nothing, looks for nothing on disk, and package shell carries the result out.
 //
 // Invariants: a path that has no form for the program is refused, never guessed
@@ -12,6 +13,7 @@ package openin
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"catamaran/internal/api"
@@ -30,9 +32,20 @@ const (
 	Terminal Target = "terminal"
 )
 
-// Place is a folder: of the distro, or of the desktop's own system when Distro is "".
+// Place is a folder, or with a Line, from 1, a file: of the distro, or of the
+// desktop's own system when Distro is "".
 type Place struct {
 	Distro, Path string
+	Line         int
+}
+
+// at is what stands behind a file's path in an editor's address or argument. Without
+// it an address into a distro means a folder.
+func (p Place) at() string {
+	if p.Line == 0 {
+		return ""
+	}
+	return ":" + strconv.Itoa(p.Line)
 }
 
 // Command is one way to open it. Exactly one of the three is set.
@@ -72,18 +85,21 @@ func Openers(goos string) []api.Opener {
 }
 
 // Build returns the ways to open a place on a desktop of goos, the best first.
-// Errors are *api.Error: CodeInvalid for an unknown target, CodePathUntranslatable
-// for a path that has no form there.
+// Errors are *api.Error: CodeInvalid for an unknown target or a file in anything
+// but an editor, CodePathUntranslatable for a path that has no form there.
 func Build(goos string, p Place, t Target) ([]Command, error) {
 	editor, isEditor := editors[t]
 	if !isEditor && t != Folder && t != Terminal {
 		return nil, &api.Error{Code: api.CodeInvalid, Message: fmt.Sprintf("Nothing called %.32q can open a folder.", string(t))}
 	}
+	if p.Line < 0 || p.Line > 0 && !isEditor {
+		return nil, &api.Error{Code: api.CodeInvalid, Message: "Only editors open a file at a line.", Hint: "Open its folder."}
+	}
 	if strings.ContainsRune(p.Path, 0) {
 		return nil, refuse(p.Path, "it holds a zero byte")
 	}
 	if p.Distro == "" {
-		return native(goos, p.Path, t, editor.scheme, editor.program)
+		return native(goos, p, t, editor.scheme, editor.program)
 	}
 	if goos != "windows" {
 		return nil, refuse(p.Path, "folders of a distro can be opened from Windows only")
@@ -99,7 +115,7 @@ func Build(goos string, p Place, t Target) ([]Command, error) {
 	case isEditor:
 		// The remote is "wsl+<distro>". Not code.cmd: a batch file's arguments are
 		// read once more by cmd.exe, and a path may hold anything.
-		return []Command{{Address: editor.scheme + "://vscode-remote/wsl+" + escape(p.Distro, "") + escape(string(linux), "/")}}, nil
+		return []Command{{Address: editor.scheme + "://vscode-remote/wsl+" + escape(p.Distro, "") + escape(string(linux), "/") + p.at()}}, nil
 	case t == Terminal:
 		args, err := wsl.ShellArgs(p.Distro, string(linux))
 		if err != nil {
@@ -127,10 +143,11 @@ func refuse(p, why string) error {
 	return &api.Error{Code: api.CodePathUntranslatable, Message: fmt.Sprintf("%.200q cannot be opened: %s.", p, why)}
 }
 
-func native(goos, p string, t Target, scheme, program string) ([]Command, error) {
+func native(goos string, place Place, t Target, scheme, program string) ([]Command, error) {
 	if goos == "windows" {
-		return nativeWindows(p, t, scheme)
+		return nativeWindows(place, t, scheme)
 	}
+	p := place.Path
 	if !path.IsAbs(p) {
 		return nil, refuse(p, "it is not an absolute path")
 	}
@@ -148,10 +165,15 @@ func native(goos, p string, t Target, scheme, program string) ([]Command, error)
 		}
 		return []Command{{Program: "x-terminal-emulator", Dir: p}, {Program: "gnome-terminal", Args: []string{"--working-directory=" + p}}, {Program: "konsole", Args: []string{"--workdir", p}}, {Program: "xterm", Dir: p}}, nil
 	}
-	return []Command{{Program: program, Args: []string{p}}, {Program: open, Args: []string{scheme + "://file" + escape(p, "/")}}}, nil
+	args := []string{p}
+	if place.Line > 0 {
+		args = []string{"--goto", p + place.at()}
+	}
+	return []Command{{Program: program, Args: args}, {Program: open, Args: []string{scheme + "://file" + escape(p, "/") + place.at()}}}, nil
 }
 
-func nativeWindows(p string, t Target, scheme string) ([]Command, error) {
+func nativeWindows(place Place, t Target, scheme string) ([]Command, error) {
+	p := place.Path
 	w, err := hostpath.ParseWin(p)
 	if err != nil {
 		return nil, refuse(p, err.Error())
@@ -167,9 +189,9 @@ func nativeWindows(p string, t Target, scheme string) ([]Command, error) {
 		return []Command{{Program: "wt.exe", Args: append([]string{"-w", "0", "new-tab", "-d"}, protect([]string{full})...)}, {Program: "powershell.exe", Dir: full}}, nil
 	}
 	if w.Kind == hostpath.KindWSL {
-		return []Command{{Address: scheme + "://vscode-remote/wsl+" + escape(w.Distro, "") + escape(string(w.Linux), "/")}}, nil
+		return []Command{{Address: scheme + "://vscode-remote/wsl+" + escape(w.Distro, "") + escape(string(w.Linux), "/") + place.at()}}, nil
 	}
-	return []Command{{Address: scheme + "://file/" + escape(strings.ReplaceAll(full, `\`, "/"), "/:")}}, nil
+	return []Command{{Address: scheme + "://file/" + escape(strings.ReplaceAll(full, `\`, "/"), "/:") + place.at()}}, nil
 }
 
 // escape percent-encodes everything but RFC 3986's unreserved characters and keep.

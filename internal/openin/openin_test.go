@@ -48,11 +48,40 @@ func TestBuild(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Build(c.goos, Place{c.distro, c.path}, c.target)
+			got, err := Build(c.goos, Place{Distro: c.distro, Path: c.path}, c.target)
 			if d := cmp.Diff(c.want, got); d != "" || err != nil {
 				t.Error(d, err)
 			}
 		})
+	}
+}
+
+func TestBuildAtALine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, goos, distro, path string
+		line                     int
+		target                   Target
+		want                     []Command
+	}{
+		{"in a distro", "windows", "Ubuntu", "/home/dev/a b.go", 12, VSCode, address("vscode://vscode-remote/wsl+Ubuntu/home/dev/a%20b.go:12")},
+		{"a colon in its name", "windows", "Ubuntu", "/srv/a:b", 1, Cursor, address("cursor://vscode-remote/wsl+Ubuntu/srv/a%3Ab:1")},
+		{"native Windows", "windows", "", `C:\x\y.go`, 7, Windsurf, address("windsurf://file/C:/x/y.go:7")},
+		{"a distro's file of the native backend", "windows", "", `\\wsl$\Ubuntu\srv\x`, 3, VSCode, address("vscode://vscode-remote/wsl+Ubuntu/srv/x:3")},
+		{"Linux", "linux", "", "/home/dev/x.go", 40, VSCode, []Command{{Program: "code", Args: []string{"--goto", "/home/dev/x.go:40"}}, {Program: "xdg-open", Args: []string{"vscode://file/home/dev/x.go:40"}}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Build(c.goos, Place{Distro: c.distro, Path: c.path, Line: c.line}, c.target)
+			if d := cmp.Diff(c.want, got); d != "" || err != nil {
+				t.Error(d, err)
+			}
+		})
+	}
+	for _, p := range []Place{{Path: "/x", Line: 1}, {Path: "/x", Line: -1}} {
+		if _, err := Build("linux", p, Folder); api.CodeOf(err) != api.CodeInvalid {
+			t.Errorf("%+v: %v", p, err)
+		}
 	}
 }
 
@@ -77,7 +106,7 @@ func TestRefusals(t *testing.T) {
 		{"a distro on Linux", "linux", "Ubuntu", "/x", VSCode, api.CodePathUntranslatable},
 		{"not UTF-8", "windows", "Ubuntu", "/\xff", Folder, api.CodePathUntranslatable},
 	} {
-		if got, err := Build(c.goos, Place{c.distro, c.path}, c.target); api.CodeOf(err) != c.code || got != nil {
+		if got, err := Build(c.goos, Place{Distro: c.distro, Path: c.path}, c.target); api.CodeOf(err) != c.code || got != nil {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 	}
@@ -89,7 +118,7 @@ func TestOpenersCanBeBuilt(t *testing.T) {
 		for _, o := range Openers(goos) {
 			p := Place{Path: "/x"}
 			if goos == "windows" {
-				p = Place{"D", "/x"}
+				p = Place{Distro: "D", Path: "/x"}
 			}
 			if _, err := Build(goos, p, Target(o.ID)); err != nil || o.Name == "" {
 				t.Errorf("%s %s: %v", goos, o.ID, err)
@@ -101,7 +130,7 @@ func TestOpenersCanBeBuilt(t *testing.T) {
 func FuzzAddress(f *testing.F) {
 	f.Add("Ubuntu", "/home/dev/a b?c#d")
 	f.Fuzz(func(t *testing.T, distro, path string) {
-		cs, err := Build("windows", Place{distro, path}, VSCode)
+		cs, err := Build("windows", Place{Distro: distro, Path: path}, VSCode)
 		if err != nil || distro == "" {
 			return
 		}

@@ -395,5 +395,29 @@ func TestOpenIn(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "xdg-open|"+repo+"\n") || !strings.Contains(string(text), "code|"+repo+"\n") || strings.Contains(string(text), "README") {
 		t.Errorf("%s %v", text, err)
 	}
+
+	// A file opens in the editor where it is read: at a match of the search, at a change of a diff.
+	opened := func(want string) {
+		t.Helper()
+		eventually(t, "told "+want, func() bool {
+			text, _ := os.ReadFile(told)
+			return strings.Contains(string(text), "code|--goto "+filepath.Join(repo, want)+"\n")
+		})
+	}
+	b.do("close the menu", chromedp.KeyEvent("\x1b"))
+	b.do("open the files", chromedp.KeyEvent("E", chromedp.KeyModifiers(chromedp.ModifierCtrl, chromedp.ModifierShift)))
+	b.click("files-search")
+	b.fill("search-text", "sum +=")
+	b.click("search-match")
+	b.see("file-text")
+	b.click("file-menu")
+	b.click("open-file-vscode")
+	opened("src/total.go:6")
+	put(t, repo, "src/basket.go", "package shop\n\ntype Basket struct{ Prices []int }\n\n// Empty has nothing in it.\nvar Empty Basket\n")
+	b.click("panel-tab-changes")
+	b.seeText("diff-view", "Empty has nothing")
+	b.click("diff-file-menu")
+	b.click("open-file-vscode")
+	opened("src/basket.go:4")
 	b.clean()
 }

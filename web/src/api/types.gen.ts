@@ -571,11 +571,13 @@ export interface Openers {
   native?: boolean;
 }
 
-/** OpenIn shows a folder in a program of the desktop's system. */
+/** OpenIn shows a folder in a program of the desktop's system, or a file in an editor. */
 export interface OpenIn {
   environment: string;
   /** Path is an absolute folder in the environment's own form. */
   path: string;
+  /** Line, from 1, says that Path is a file, and where to go in it; only editors take one. */
+  line?: number;
   /** an Opener's id */
   target: string;
 }

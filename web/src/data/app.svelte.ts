@@ -239,8 +239,9 @@ export class App {
   pickFolder(environment: string, typed: string): Promise<PickedFolder> {
     return this.call(MethodPickFolder, { environment, typed }, 0);
   }
-  openIn(environment: string, path: string, target: string): Promise<void> {
-    return this.call(MethodOpenIn, { environment, path, target });
+  /** openIn opens a folder; with a line, from 1, a file. */
+  openIn(environment: string, path: string, target: string, line?: number): Promise<void> {
+    return this.call(MethodOpenIn, { environment, path, target, line });
   }
 }
 

@@ -17,10 +17,10 @@ function load(env: string): void {
   );
 }
 
-/** fileOpeners are a menu's entries for a file, at a line where one is given. */
-export function fileOpeners(env: string, absolute: string): { name: string; icon: "edit"; testid: string; run: () => void }[] {
+/** fileOpeners are a menu's entries for a file, at a line where one is known. */
+export function fileOpeners(env: string, absolute: string, line: number): { name: string; icon: "edit"; testid: string; run: () => void }[] {
   queueMicrotask(() => load(env));
   return (known[env] ?? [])
     .filter((o) => editors.has(o.id))
-    .map((o) => ({ name: `Open in ${o.name}`, icon: "edit", testid: `open-file-${o.id}`, run: () => void app.openIn(env, absolute, o.id).catch((e: unknown) => toasts.error(e)) }));
+    .map((o) => ({ name: `Open in ${o.name}`, icon: "edit", testid: `open-file-${o.id}`, run: () => void app.openIn(env, absolute, o.id, Math.max(1, line)).catch((e: unknown) => toasts.error(e)) }));
 }

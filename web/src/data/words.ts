@@ -213,6 +213,12 @@ export function inProject(path: string, root: string): string {
   return path.startsWith(base + "/") || path.startsWith(base + "\\") ? path.slice(base.length + 1) : path;
 }
 
+/** joinPath is the path of a project's file in the environment's own form. */
+export function joinPath(root: string, path: string): string {
+  const windows = /^[A-Za-z]:|^\\\\/.test(root);
+  return root.replace(/[\\/]+$/, "") + (windows ? "\\" + path.replaceAll("/", "\\") : "/" + path);
+}
+
 export function splitPath(path: string): { dir: string; name: string } {
   const at = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
   return { dir: path.slice(0, at + 1), name: path.slice(at + 1) };
