@@ -318,6 +318,39 @@ func TestAThreadInItsOwnWorktree(t *testing.T) {
 	}) {
 		t.Error("nothing tells that it was made again")
 	}
+	// The script is mended and run again in the worktree that is there.
+	p = call[api.Project](d, api.MethodWorktreeScript, api.WorktreeScript{ProjectID: p.ID, Script: "exit 3"})
+	again := func(want string) api.Job {
+		t.Helper()
+		j := call[api.Job](d, api.MethodWorktreeSetup, api.ThreadRef{ThreadID: th.ID})
+		if j.ID != th.SetupJobID || j.ThreadID != th.ID {
+			t.Errorf("%+v", j)
+		}
+		s := d.socket()
+		s.send(api.ClientFrame{Type: api.FrameSubscribe, ID: "j", Topic: api.TopicJob + j.ID})
+		for j.State == "running" {
+			if f := s.next(); f.Job != nil {
+				j = *f.Job
+			}
+		}
+		if j.State != want {
+			t.Errorf("%s, want %s: %+v", j.State, want, j)
+		}
+		return j
+	}
+	if j := again("failed"); j.Error == nil || !strings.Contains(j.Error.Message, "exit code 3") || j.Error.Hint == "" {
+		t.Errorf("%+v", j.Error)
+	}
+	call[api.Project](d, api.MethodWorktreeScript, api.WorktreeScript{ProjectID: p.ID, Script: script})
+	again("done")
+	if _, err := os.Stat(filepath.Join(th.Dir, "ready.txt")); err != nil {
+		t.Error(err)
+	}
+	plain := call[api.Thread](d, api.MethodThreadCreate, api.ThreadCreate{ProjectID: p.ID, AgentID: "demo"})
+	var noJob api.Job
+	if err := d.try("POST", "/api/call/"+api.MethodWorktreeSetup, api.ThreadRef{ThreadID: plain.ID}, &noJob); api.CodeOf(err) != api.CodeInvalid {
+		t.Errorf("%v", err)
+	}
 	var no api.Thread
 	if err := d.try("POST", "/api/call/"+api.MethodThreadCreate, api.ThreadCreate{ProjectID: p.ID, AgentID: "demo", Worktree: &api.WorktreeChoice{Kind: "branch", Branch: "nowhere"}}, &no); api.CodeOf(err) != api.CodeInvalid {
 		t.Errorf("%v", err)

@@ -24,6 +24,7 @@ const (
 	MethodWorktreeCreate     = "worktree.create"      // WorktreeCreate -> Worktree
 	MethodWorktreeRemove     = "worktree.remove"      // WorktreeRemove -> Empty
 	MethodWorktreeScript     = "worktree.script"      // WorktreeScript -> Project
+	MethodWorktreeSetup      = "worktree.setup"       // ThreadRef -> Job
 	MethodJobCancel          = "job.cancel"           // JobRef -> Job
 )
 

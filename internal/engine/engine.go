@@ -86,6 +86,8 @@ type Worktrees interface {
 	Discard(ctx context.Context, p api.Project, m worktree.Made) error
 	// Setup starts the project's set-up script in it, as the job of that id.
 	Setup(p api.Project, threadID, id string, m worktree.Made) (api.Job, error)
+	// Again starts it once more in the working tree that a thread has.
+	Again(ctx context.Context, p api.Project, t api.Thread, id string) (api.Job, error)
 	// Enter waits until a thread can work in its working tree; notice is to be told.
 	Enter(ctx context.Context, p api.Project, t api.Thread) (notice string, err error)
 }

@@ -102,6 +102,29 @@ func (a *actor) prune() {
 	})
 }
 
+// SetUpAgain runs the project's set-up script once more in a thread's own working
+// tree: after it failed, or was changed. A job that still runs is answered as it is.
+func (e *Engine) SetUpAgain(ctx context.Context, commandID string, r api.ThreadRef) (api.Job, error) {
+	return run(e, ctx, commandID, api.MethodWorktreeSetup, func(c *command) (api.Job, error) {
+		t, err := c.st.Thread(ctx, r.ThreadID)
+		if err != nil {
+			return api.Job{}, err
+		}
+		p, err := e.project(ctx, c.st, t.ProjectID)
+		switch {
+		case err != nil:
+			return api.Job{}, err
+		case t.Dir == "" || e.o.Worktrees == nil:
+			return api.Job{}, &api.Error{Code: api.CodeInvalid, Message: "The thread has no worktree of its own.", Hint: "Set-up scripts run in worktrees only."}
+		case p.SetupScript == "":
+			return api.Job{}, &api.Error{Code: api.CodeInvalid, Message: "The project has no set-up script.", Hint: "Write one under Git, Worktrees."}
+		case t.State == api.TurnRunning || t.State == api.TurnWaiting:
+			return api.Job{}, &api.Error{Code: api.CodeConflict, Message: "A turn of this thread is running.", Hint: "Wait for its end, or stop it.", Retryable: true}
+		}
+		return e.o.Worktrees.Again(ctx, p, t, worktree.SetupID(t.ID))
+	})
+}
+
 // SetScript sets the command that is run in every new worktree of a project.
 func (e *Engine) SetScript(ctx context.Context, commandID string, r api.WorktreeScript) (api.Project, error) {
 	return run(e, ctx, commandID, api.MethodWorktreeScript, func(c *command) (api.Project, error) {

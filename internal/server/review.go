@@ -37,6 +37,7 @@ var reviewTable = []route{
 	slow(deskCommand(api.MethodWorktreeCreate, "Makes a worktree without a thread; a new thread gets its own with thread.create.", (*review.Desk).CreateWorktree)),
 	slow(deskCommand(api.MethodWorktreeRemove, "Removes a worktree; refused while something would be lost, unless forced.", (*review.Desk).RemoveWorktree)),
 	command(api.MethodWorktreeScript, "Sets the command that is run in every new worktree of a project.", (*engine.Engine).SetScript),
+	command(api.MethodWorktreeSetup, "Runs the project's set-up script in a thread's worktree once more, as a job; one that runs is answered.", (*engine.Engine).SetUpAgain),
 	desk(api.MethodJobCancel, "Ends a job.", (*review.Desk).CancelJob),
 }
 

@@ -182,6 +182,19 @@ func (t *Trees) Setup(p api.Project, threadID, id string, m Made) (api.Job, erro
 	})
 }
 
+// Again starts the set-up script once more in the worktree that a thread has.
+// Errors are *api.Error: CodeNotFound where its folder is not there.
+func (t *Trees) Again(ctx context.Context, p api.Project, th api.Thread, id string) (api.Job, error) {
+	if st, err := os.Stat(th.Dir); err != nil || !st.IsDir() {
+		return api.Job{}, &api.Error{Code: api.CodeNotFound, Message: "The worktree's folder is not there any more: " + th.Dir, Hint: "It is made again with the thread's next message."}
+	}
+	path, err := t.rootOf(ctx, p, th.Dir)
+	if err != nil {
+		return api.Job{}, err
+	}
+	return t.Setup(p, th.ID, id, Made{Dir: th.Dir, Branch: th.Branch, Path: path})
+}
+
 func (t *Trees) script(ctx context.Context, p api.Project, m Made, out io.Writer) error {
 	env := os.Environ()
 	if t.o.Env != nil {
@@ -213,7 +226,7 @@ func (t *Trees) script(ctx context.Context, p api.Project, m Made, out io.Writer
 	case ctx.Err() != nil:
 		return &api.Error{Code: api.CodeTimeout, Message: "The set-up script took longer than " + ScriptTimeout.String() + " and was ended.", Hint: "Its output tells how far it came."}
 	case code != 0:
-		return &api.Error{Code: api.CodeInvalid, Message: fmt.Sprintf("The set-up script failed with exit code %d.", code), Hint: "Its output tells why; correct the script in the project's settings."}
+		return &api.Error{Code: api.CodeInvalid, Message: fmt.Sprintf("The set-up script failed with exit code %d.", code), Hint: "Its output tells why. Mend it there, or correct the script under Git, Worktrees, and run it again."}
 	}
 	return nil
 }

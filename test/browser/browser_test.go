@@ -151,19 +151,27 @@ func sel(id string) chromedp.CSS { return chromedp.CSS(css(id)) }
 // click clicks where the element stands once it has stopped moving.
 func (b *tab) click(id string) {
 	b.t.Helper()
+	b.clickCSS(css(id))
+}
+
+// clickCSS clicks the first element that a selector finds.
+func (b *tab) clickCSS(selector string) {
+	b.t.Helper()
 	still := fmt.Sprintf(`new Promise(done => {
 		let last = "";
+		document.querySelector(%[1]q)?.scrollIntoView({ block: "nearest" });
 		const look = () => {
-			const r = document.querySelector(%q)?.getBoundingClientRect();
+			const r = document.querySelector(%[1]q)?.getBoundingClientRect();
 			const now = r ? [r.x, r.y, r.width, r.height].join() : "";
 			if (now && now === last) return done();
 			last = now;
 			requestAnimationFrame(() => requestAnimationFrame(look));
 		};
 		look();
-	})`, css(id))
-	b.do("click "+id, chromedp.WaitVisible(sel(id)), chromedp.WaitEnabled(sel(id)),
-		chromedp.Evaluate[chromedp.Void](still, chromedp.EvalAwaitPromise), chromedp.Click(sel(id)))
+	})`, selector)
+	at := chromedp.CSS(selector)
+	b.do("click "+selector, chromedp.WaitVisible(at), chromedp.WaitEnabled(at),
+		chromedp.Evaluate[chromedp.Void](still, chromedp.EvalAwaitPromise), chromedp.Click(at))
 }
 
 // fill replaces the text of an input as a person would: focus, then keys.

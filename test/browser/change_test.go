@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -320,32 +318,13 @@ func TestChangeByKeyboard(t *testing.T) {
 // every state of a mode change.
 func TestAccessibility(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(filepath.Join(product.Root(), "web", "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		t.Fatal("axe-core is missing; `npm ci` in web installs it: ", err)
-	}
 	m := wsltest.Scenario(t, wslsim.Scenario{})
 	m.SetFault(wslsim.Fault{ID: "hang", On: wslsim.OnStart, Distro: "Debian", Kind: wslsim.Hang})
 	m.SetFault(wslsim.Fault{ID: "disk", On: wslsim.OnStart, Distro: "Ubuntu", Kind: wslsim.Fail, Text: damaged.Text, Code: damaged.Code})
 	d := startOn(t, m, homeWith(t, `{"mode":"local","distro":"Debian"}`))
 	b := open(t, d.URL)
 	b.state("local", "ready")
-	check := func(what string) {
-		t.Helper()
-		for _, theme := range []string{"light", "dark"} {
-			b.do("set the theme", media(theme))
-			b.until("the script is there", `(() => { if (!window.axe) { `+string(axe)+` } return true; })()`)
-			ctx, cancel := context.WithTimeout(b.ctx, wait)
-			found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r))).then(() => axe.run(document, {resultTypes: ["violations"]})).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary)))`, chromedp.EvalAwaitPromise))
-			cancel()
-			if err != nil {
-				t.Fatalf("axe on %s: %v", what, err)
-			}
-			for _, f := range found {
-				t.Errorf("%s, %s: %s", what, theme, f)
-			}
-		}
-	}
+	check := b.accessible
 	check("first project")
 	b.addProject(product.GitRepo(t, t.TempDir()))
 	check("new thread")

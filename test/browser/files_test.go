@@ -16,13 +16,6 @@ func at(id, attr, value string) string {
 	return fmt.Sprintf(`[data-testid=%q][data-%s=%q]`, id, attr, value)
 }
 
-// press clicks the first element that a selector finds.
-func (b *tab) clickCSS(selector string) {
-	b.t.Helper()
-	b.do("click "+selector, chromedp.WaitVisible(chromedp.CSS(selector)),
-		chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).scrollIntoView({ block: "nearest" })`, selector)), chromedp.Click(chromedp.CSS(selector)))
-}
-
 func (b *tab) key(k string) {
 	b.t.Helper()
 	b.do("press "+k, chromedp.KeyEvent(k))

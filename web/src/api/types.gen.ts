@@ -2213,6 +2213,7 @@ export const MethodWorktreeList = "worktree.list";
 export const MethodWorktreeCreate = "worktree.create";
 export const MethodWorktreeRemove = "worktree.remove";
 export const MethodWorktreeScript = "worktree.script";
+export const MethodWorktreeSetup = "worktree.setup";
 export const MethodJobCancel = "job.cancel";
 export const TopicGit = "git:";
 export const TopicJob = "job:";
