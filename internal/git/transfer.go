@@ -3,7 +3,10 @@ package git
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -244,8 +247,30 @@ func Clone(ctx context.Context, o CloneOptions) error {
 		args = append(args, "--depth", strconv.Itoa(o.Depth))
 	}
 	args = append(args, "--", strings.TrimSpace(o.URL), o.Dir)
+	before, look := os.ReadDir(o.Dir)
 	_, err := remote(ctx, Command{Dir: filepath.Dir(o.Dir), Args: args, Progress: &progress{o: o}})
+	// Git cleans up after itself, but not when it is killed.
+	if err != nil && (errors.Is(look, fs.ErrNotExist) || look == nil && len(before) == 0) {
+		if rerr := wipe(o.Dir, look == nil); rerr != nil {
+			err = errors.Join(err, fmt.Errorf("remove what was cloned: %w", rerr))
+		}
+	}
 	return scrub(Explain("clone", err))
+}
+
+// wipe removes a folder, or with keep what is in it.
+func wipe(dir string, keep bool) error {
+	if !keep {
+		return os.RemoveAll(dir)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 // progress reads Git's progress lines, which end in a carriage return while they change.

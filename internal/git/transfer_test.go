@@ -1,6 +1,8 @@
 package git
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -290,6 +292,44 @@ func TestHideSecrets(t *testing.T) {
 	t.Parallel()
 	if got := hideSecrets("fatal: unable to access 'https://u:p@h/x'"); got != "fatal: unable to access 'https://h/x'" {
 		t.Error(got)
+	}
+}
+
+// TestCloneCancelled ends a clone whose remote has begun to answer: nothing of it stays.
+func TestCloneCancelled(t *testing.T) {
+	t.Parallel()
+	root := tempDir(t)
+	bare(t, root)
+	inner := serveGit(t, root)
+	for _, there := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
+				// Only a request that was read is watched for its client's going away.
+				_, _ = io.Copy(io.Discard, r.Body)
+				cancel()
+				<-r.Context().Done()
+				return
+			}
+			r.SetBasicAuth("u", "secret-word")
+			inner.Config.Handler.ServeHTTP(w, r)
+		}))
+		dir := filepath.Join(tempDir(t), "clone")
+		if there {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Clone(ctx, CloneOptions{URL: srv.URL + "/r.git", Dir: dir}); err == nil || ctx.Err() == nil {
+			t.Errorf("%v, %v", err, ctx.Err())
+		}
+		left, err := os.ReadDir(dir)
+		if len(left) > 0 || there != (err == nil) {
+			t.Errorf("left: %v %v", left, err)
+		}
+		srv.CloseClientConnections()
+		srv.Close()
+		cancel()
 	}
 }
 
