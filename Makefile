@@ -9,7 +9,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit test-gits clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,7 @@ windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
 	for arch in $(WINDOWS_ARCH); do \
 	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/windows-$$arch/ ./cmd/catamaran && \
+	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/catamaran.com ./cmd/catamaran && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran-backend && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch-test/ ./cmd/wslsim ./cmd/demoagent || exit 1; \
 	  mkdir -p bin/windows-$$arch/carried && cp bin/carried/catamaran-backend-linux-* bin/windows-$$arch/carried/ || exit 1; \
@@ -108,6 +109,9 @@ real-kit: windows ## a folder to run on a real Windows with WSL, without Go: out
 	  cp -r bin/windows-$$arch out/real-kit/catamaran-$$arch || exit 1; \
 	done
 	cp test/real/Run-Real.ps1 docs/windows-checklist.md out/real-kit/
+
+test-gits: ## what calls git, with the Git of Debian 13; that of Debian 11 is refused (unpacks both into the user's cache; root)
+	$(GO) run ./tools/gits
 
 clean: ## remove what was built
 	rm -rf bin out dist web/node_modules bench/out

@@ -47,6 +47,12 @@ func (c *runCommand) Run(t *terminal) error {
 		return err
 	}
 	defer inst.Close()
+	if exe, err := os.Executable(); err == nil && !c.NoWindow && !c.OwnerStdin {
+		if app, console := appOf(exe, runtime.GOOS); console {
+			inst.Close()
+			return c.leave(t, app)
+		}
+	}
 	logs, err := openLogs(t.logDir())
 	if err != nil {
 		return err
@@ -61,6 +67,26 @@ func (c *runCommand) Run(t *terminal) error {
 	err = d.run(t, inst)
 	logs.log.Info("desktop ends", "error", err)
 	return err
+}
+
+// leave starts the app so that it does not end with the terminal that this is typed in.
+func (c *runCommand) leave(t *terminal, app string) error {
+	args := []string{"run"}
+	if c.Background {
+		args = append(args, "--background")
+	}
+	if c.Open != "" {
+		folder, err := filepath.Abs(c.Open)
+		if err != nil {
+			return err
+		}
+		args = append(args, "--open="+folder)
+	}
+	started, err := shell.StartDetached(t.desktop, app, args...)
+	if err != nil {
+		return err
+	}
+	return started.Release()
 }
 
 // handOver gives a second start's wish to the running desktop.
@@ -156,6 +182,7 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	})
 	d.windows = shell.NewWindows(shell.WindowsOptions{
 		Ways: ways, URL: d.launchURL, Closed: quit, State: t.desktop, Data: filepath.Join(t.desktop, "webview"), Log: logs.log,
+		Theme: func() string { return theme(o.Settings) },
 	})
 	o.Dialogs = d.windows
 	d.system = shell.NewSystem(shell.SystemOptions{
@@ -172,6 +199,19 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// theme is the one that the person chose, "" for the system's and for what cannot be read.
+func theme(s gateway.Settings) string {
+	v, err := s.Get()
+	if err != nil {
+		return ""
+	}
+	var name string
+	if json.Unmarshal(v.Values["appearance.theme"], &name) != nil || name != "light" && name != "dark" {
+		return ""
+	}
+	return name
 }
 
 // launchURL is for programs, whose complaints may quote it and are logged.

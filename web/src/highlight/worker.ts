@@ -59,8 +59,6 @@ function load(lang: string): Promise<void> {
 
 /** Longer lines are minified or data; colouring one can take seconds. */
 const longest = 1000;
-/** The first line of a language pays for its expressions, on a busy machine long. */
-const lineMillis = 1000;
 
 onmessage = async (e: MessageEvent<Ask>) => {
   const { id, lang, lines } = e.data;
@@ -68,7 +66,8 @@ onmessage = async (e: MessageEvent<Ask>) => {
   try {
     await load(lang);
     const h = await highlighter;
-    const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: lineMillis });
+    // A language's rules are compiled at their first use, within the first line's time.
+    const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: 1000 });
     answer.lines = rows.map(tokenRow);
   } catch {
     // Without colours, then.
