@@ -133,7 +133,9 @@ func TestProjectsByPointer(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	name := func(i int) string { return fmt.Sprintf(`document.querySelectorAll('[data-testid="project-group"] .open')[%d]`, i) }
+	name := func(i int) string {
+		return fmt.Sprintf(`document.querySelectorAll('[data-testid="project-group"] .open')[%d]`, i)
+	}
 	mouse := func(kind input.DispatchMouseEventType, x, y float64) chromedp.Action[chromedp.Void] {
 		return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 			p := input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: "left", Buttons: 1, ClickCount: 1}

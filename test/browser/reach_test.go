@@ -29,8 +29,9 @@ const unreachable = `(() => {
 	for (const e of open.querySelectorAll("button, input, select, textarea, a[href], summary")) {
 		if (!e.checkVisibility({opacityProperty: true, visibilityProperty: true}) || e.closest("[inert]")) continue;
 		// What appears with the pointer or the focus is not in the way of anything.
-		for (let p = e; p; p = p.parentElement) if (getComputedStyle(p).opacity === "0") { p = "hidden"; var faded = true; break; }
-		if (faded) { faded = false; continue; }
+		let faded = false;
+		for (let p = e; p; p = p.parentElement) faded ||= getComputedStyle(p).opacity === "0";
+		if (faded) continue;
 		e.scrollIntoView({block: "center", inline: "nearest"});
 		const r = e.getClientRects()[0];
 		if (!r || r.width < 2 || r.height < 2) continue;
@@ -86,6 +87,12 @@ func TestSmallWindows(t *testing.T) {
 			b := open(t, d.URL)
 			b.do("make the window small", chromedp.EmulateViewport(c.width, c.height, chromedp.EmulateScale(c.scale)))
 			b.see("add-first-project")
+			// What is hidden is found: something over a button.
+			b.do("spoil it", chromedp.Evaluate[chromedp.Void](`document.body.insertAdjacentHTML("beforeend", '<div id="spoilt" style="position: fixed; inset: 0; z-index: 99">')`))
+			if problems := b.eval(unreachable); !strings.Contains(problems, "add-first-project is covered by") {
+				t.Fatalf("a covered button is not seen: %q", problems)
+			}
+			b.do("mend it", chromedp.Evaluate[chromedp.Void](`document.querySelector("#spoilt").remove()`))
 			b.reaches("welcome " + c.name)
 			b.click("add-first-project")
 			b.see("project-path")
