@@ -84,6 +84,7 @@ windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
 	for arch in $(WINDOWS_ARCH); do \
 	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/windows-$$arch/ ./cmd/catamaran && \
+	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/catamaran.com ./cmd/catamaran && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran-backend && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch-test/ ./cmd/wslsim ./cmd/demoagent || exit 1; \
 	  mkdir -p bin/windows-$$arch/carried && cp bin/carried/catamaran-backend-linux-* bin/windows-$$arch/carried/ || exit 1; \

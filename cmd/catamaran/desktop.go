@@ -47,6 +47,12 @@ func (c *runCommand) Run(t *terminal) error {
 		return err
 	}
 	defer inst.Close()
+	if exe, err := os.Executable(); err == nil && !c.NoWindow && !c.OwnerStdin {
+		if app, console := appOf(exe, runtime.GOOS); console {
+			inst.Close()
+			return c.leave(t, app)
+		}
+	}
 	logs, err := openLogs(t.logDir())
 	if err != nil {
 		return err
@@ -61,6 +67,26 @@ func (c *runCommand) Run(t *terminal) error {
 	err = d.run(t, inst)
 	logs.log.Info("desktop ends", "error", err)
 	return err
+}
+
+// leave starts the app so that it does not end with the terminal that this is typed in.
+func (c *runCommand) leave(t *terminal, app string) error {
+	args := []string{"run"}
+	if c.Background {
+		args = append(args, "--background")
+	}
+	if c.Open != "" {
+		folder, err := filepath.Abs(c.Open)
+		if err != nil {
+			return err
+		}
+		args = append(args, "--open="+folder)
+	}
+	started, err := shell.StartDetached(t.desktop, app, args...)
+	if err != nil {
+		return err
+	}
+	return started.Release()
 }
 
 // handOver gives a second start's wish to the running desktop.

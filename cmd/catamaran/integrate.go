@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,12 +20,9 @@ type integrateCommand struct {
 
 // Run changes how the system knows the app, for this user, and prints how it does.
 func (c *integrateCommand) Run(t *terminal) error {
-	exe, err := os.Executable()
-	if err == nil {
-		exe, err = filepath.EvalSymlinks(exe)
-	}
+	exe, err := program()
 	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+		return err
 	}
 	all := shell.Integrations()
 	for _, w := range append(slices.Clone(c.On), c.Off...) {

@@ -104,6 +104,23 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+func TestAppOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		exe, goos, app string
+		console        bool
+	}{
+		{`C:\a\catamaran.exe`, "windows", `C:\a\catamaran.exe`, false},
+		{`C:\a\catamaran.com`, "windows", `C:\a\catamaran.exe`, true},
+		{`C:\a\CATAMARAN.COM`, "windows", `C:\a\CATAMARAN.exe`, true},
+		{"/srv/example.com", "linux", "/srv/example.com", false},
+	} {
+		if app, console := appOf(c.exe, c.goos); app != c.app || console != c.console {
+			t.Errorf("%s on %s: %s %v", c.exe, c.goos, app, console)
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

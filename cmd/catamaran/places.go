@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"catamaran/internal/api"
@@ -25,15 +26,35 @@ type places struct {
 // findPlaces looks beside the executable, then in ../lib/catamaran, which is
 // where a package puts them.
 func findPlaces() (places, error) {
+	exe, err := program()
+	if err != nil {
+		return places{}, err
+	}
+	dir := filepath.Dir(exe)
+	return placesIn(dir, runtime.GOOS, func(p string) bool { _, err := os.Stat(p); return err == nil }), nil
+}
+
+// program is the app's own file. Where this is catamaran.com, the same program for
+// the terminals of Windows, it is catamaran.exe beside it.
+func program() (string, error) {
 	exe, err := os.Executable()
 	if err == nil {
 		exe, err = filepath.EvalSymlinks(exe)
 	}
 	if err != nil {
-		return places{}, fmt.Errorf("find this program's folder: %w", err)
+		return "", fmt.Errorf("find this program: %w", err)
 	}
-	dir := filepath.Dir(exe)
-	return placesIn(dir, runtime.GOOS, func(p string) bool { _, err := os.Stat(p); return err == nil }), nil
+	app, _ := appOf(exe, runtime.GOOS)
+	return app, nil
+}
+
+// appOf is the app's file for a program's file, and whether that is the terminals' one.
+func appOf(exe, goos string) (app string, console bool) {
+	ext := filepath.Ext(exe)
+	if goos != "windows" || !strings.EqualFold(ext, ".com") {
+		return exe, false
+	}
+	return strings.TrimSuffix(exe, ext) + ".exe", true
 }
 
 func placesIn(dir, goos string, exists func(string) bool) places {

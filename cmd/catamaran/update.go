@@ -22,6 +22,8 @@ const (
 	// idleWait bounds the wait of an install for the app's end, tryWait the new version's first word.
 	idleWait = 60 * time.Second
 	tryWait  = 30 * time.Second
+	// askWait bounds one question to the new version, which may not be ready to answer.
+	askWait  = 5 * time.Second
 	planFile = "plan.json"
 )
 
@@ -57,7 +59,7 @@ func (t *terminal) beginUpdate(p plan) error {
 	if err := os.WriteFile(filepath.Join(dir, planFile), b, 0o600); err != nil {
 		return err
 	}
-	exe, err := os.Executable()
+	exe, err := program()
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func (t *terminal) beginUpdate(p plan) error {
 	if err := copyProgram(exe, installer); err != nil {
 		return err
 	}
-	started, err := shell.StartDetached(installer, "install-update")
+	started, err := shell.StartDetached(dir, installer, "install-update")
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func (c *installCommand) Run(t *terminal) error {
 		Idle: t.idle,
 		Start: func() error {
 			var err error
-			if started, err = shell.StartDetached(filepath.Join(p.Dir, name), p.Args...); err != nil {
+			if started, err = shell.StartDetached(t.desktop, filepath.Join(p.Dir, name), p.Args...); err != nil {
 				return err
 			}
 			ended = make(chan struct{})
@@ -183,7 +185,10 @@ func (t *terminal) idle(ctx context.Context) (func(), error) {
 func (t *terminal) answers(ctx context.Context, version string, ended <-chan struct{}) error {
 	for {
 		var l api.Launch
-		if err := shell.NewClient(t.desktop).Call(ctx, api.MethodLaunch, api.Empty{}, &l); err == nil && l.Version == version {
+		ask, cancel := context.WithTimeout(ctx, askWait)
+		err := shell.NewClient(t.desktop).Call(ask, api.MethodLaunch, api.Empty{}, &l)
+		cancel()
+		if err == nil && l.Version == version {
 			return nil
 		}
 		select {

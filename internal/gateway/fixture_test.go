@@ -35,11 +35,13 @@ type backend struct {
 	closed websocket.StatusCode
 	doctor func(api.DoctorRun) (int, any)
 	ended  chan struct{}
+	wake   chan struct{} // closed when the test ends
 }
 
 func newBackend(t testing.TB, token string) *backend {
 	t.Helper()
-	b := &backend{token: token, ended: make(chan struct{}, 8)}
+	b := &backend{token: token, ended: make(chan struct{}, 8), wake: make(chan struct{})}
+	t.Cleanup(func() { close(b.wake) })
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/echo", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -86,6 +88,11 @@ func newBackend(t testing.TB, token string) *backend {
 				return
 			}
 			if string(m) == "die" {
+				return
+			}
+			if string(m) == "sleep" { // takes nothing more, a closing frame neither
+				c.Write(r.Context(), kind, m)
+				<-b.wake
 				return
 			}
 			c.Write(r.Context(), kind, m)

@@ -465,3 +465,48 @@ func TestEndWithOpenSockets(t *testing.T) {
 		}
 	}
 }
+
+// TestEndWithSilentPeers: neither a page nor a backend that never answers a close holds up the end.
+func TestEndWithSilentPeers(t *testing.T) {
+	t.Parallel()
+	for name, fall := range map[string]func(f *fixture, token string){
+		"a refused page": func(f *fixture, _ string) {
+			c, err := f.ws("/ws", "")
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.write(c, `{"type":"hello","token":"no"}`)
+			f.frame(c)
+		},
+		"a page": func(f *fixture, token string) {
+			c, err := f.ws("/ws", token)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.frame(c)
+		},
+		"a backend": func(f *fixture, token string) {
+			c, err := f.ws(ubuntu+"/ws", token)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.write(c, "sleep")
+			f.read(c)
+			c.Close(websocket.StatusNormalClosure, "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t)
+			fall(f, f.signIn())
+			began := time.Now()
+			if err := f.stop(); err != nil {
+				t.Fatal(err)
+			}
+			// A WebSocket by itself waits five seconds.
+			if d := time.Since(began); d > 4*time.Second {
+				t.Errorf("ending took %v", d)
+			}
+		})
+	}
+}

@@ -43,7 +43,7 @@ func (g *Gateway) backendSocket(w http.ResponseWriter, r *http.Request) {
 }
 
 // dialSocket opens /ws of a backend with the desktop's token; a refused token is exchanged once.
-func (g *Gateway) dialSocket(id string) (*websocket.Conn, error) {
+func (g *Gateway) dialSocket(id string) (*wire, error) {
 	ctx, cancel := context.WithTimeout(g.base, dialWait)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
@@ -51,13 +51,14 @@ func (g *Gateway) dialSocket(id string) (*websocket.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
+		up := &upgrader{RoundTripper: g.transport(id)}
 		c, res, err := websocket.Dial(ctx, "ws://"+backendHost+"/ws", &websocket.DialOptions{
-			HTTPClient:      &http.Client{Transport: g.transport(id)},
+			HTTPClient:      &http.Client{Transport: up},
 			HTTPHeader:      http.Header{"Authorization": {"Bearer " + token}},
 			CompressionMode: websocket.CompressionDisabled,
 		})
 		if err == nil {
-			return c, nil
+			return &wire{c, up.stream}, nil
 		}
 		if res == nil || res.StatusCode != http.StatusUnauthorized {
 			return nil, err
@@ -70,16 +71,16 @@ func (g *Gateway) dialSocket(id string) (*websocket.Conn, error) {
 }
 
 // join copies frames both ways until one side ends, then ends the other with the same code.
-func (g *Gateway) join(page, backend *websocket.Conn) {
+func (g *Gateway) join(page, backend *wire) {
 	// Not under base: a cancelled read cuts the connection, and the page is to be told first.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type ended struct {
 		err  error
-		from *websocket.Conn
+		from *wire
 	}
 	done := make(chan ended, 2)
-	pump := func(from, to *websocket.Conn) {
+	pump := func(from, to *wire) {
 		done <- ended{copyFrames(ctx, from, to), from}
 	}
 	go pump(page, backend)
@@ -94,9 +95,9 @@ func (g *Gateway) join(page, backend *websocket.Conn) {
 			other, lost = page, websocket.StatusServiceRestart
 		}
 		code, reason := passedOn(first.err, lost)
-		closeWithin(other, code, reason)
+		other.closeWithin(code, reason)
 	case <-g.base.Done():
-		closeWithin(page, websocket.StatusGoingAway, reasonEnding)
+		page.closeWithin(websocket.StatusGoingAway, reasonEnding)
 	}
 	cancel()
 	page.CloseNow()
@@ -110,7 +111,7 @@ func (g *Gateway) join(page, backend *websocket.Conn) {
 const frameBuffer = 64 << 10
 
 // copyFrames returns when from or to ends; the error is from's close where it said one.
-func copyFrames(ctx context.Context, from, to *websocket.Conn) error {
+func copyFrames(ctx context.Context, from, to *wire) error {
 	var buf []byte
 	for {
 		kind, r, err := from.Reader(ctx)
@@ -149,7 +150,7 @@ func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 	}
 }
 
-func writeWithin(ctx context.Context, c *websocket.Conn, kind websocket.MessageType, b []byte) error {
+func writeWithin(ctx context.Context, c *wire, kind websocket.MessageType, b []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
 	return c.Write(ctx, kind, b)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -18,7 +17,7 @@ const closeSignIn websocket.StatusCode = 4401
 
 // accept upgrades a page's request and waits for its token. On failure it has
 // answered and returns nil.
-func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) *websocket.Conn {
+func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) *wire {
 	bearer := auth.Bearer(r)
 	if bearer != "" {
 		if err := g.verify(bearer); err != nil {
@@ -27,10 +26,12 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) *websocket.Conn
 		}
 	}
 	// The door has compared Origin with its list; Accept compares it with Host once more.
-	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+	below := &hijacker{ResponseWriter: w}
+	ws, err := websocket.Accept(below, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return nil
 	}
+	c := &wire{ws, below.conn}
 	if bearer == "" {
 		if err := g.awaitHello(c); err != nil {
 			end(c, closeSignIn, g.public(err, "socket hello"), g.base)
@@ -42,7 +43,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) *websocket.Conn
 }
 
 // awaitHello reads the first frame, which must be a hello with a valid token.
-func (g *Gateway) awaitHello(c *websocket.Conn) error {
+func (g *Gateway) awaitHello(c *wire) error {
 	ctx, cancel := context.WithTimeout(g.base, helloWait)
 	defer cancel()
 	c.SetReadLimit(maxHelloFrame)
@@ -58,12 +59,12 @@ func (g *Gateway) awaitHello(c *websocket.Conn) error {
 }
 
 // end says why and closes.
-func end(c *websocket.Conn, code websocket.StatusCode, e *api.Error, ctx context.Context) {
+func end(c *wire, code websocket.StatusCode, e *api.Error, ctx context.Context) {
 	_ = writeFrame(ctx, c, api.ServerFrame{Type: api.FrameError, Error: e})
-	closeWithin(c, code, string(e.Code))
+	c.closeWithin(code, string(e.Code))
 }
 
-func writeFrame(ctx context.Context, c *websocket.Conn, f api.ServerFrame) error {
+func writeFrame(ctx context.Context, c *wire, f api.ServerFrame) error {
 	b, err := json.Marshal(f)
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func writeFrame(ctx context.Context, c *websocket.Conn, f api.ServerFrame) error
 // reader that takes none for writeWait loses the connection.
 type pageSocket struct {
 	g      *Gateway
-	c      *websocket.Conn
+	c      *wire
 	ctx    context.Context
 	cancel context.CancelFunc
 	calls  chan struct{} // slots
@@ -108,7 +109,7 @@ func (g *Gateway) socket(w http.ResponseWriter, r *http.Request) {
 	defer s.work.Wait()
 	defer s.cancel()
 	defer context.AfterFunc(g.base, func() {
-		closeWithin(c, websocket.StatusGoingAway, reasonEnding)
+		c.closeWithin(websocket.StatusGoingAway, reasonEnding)
 		s.cancel()
 	})()
 	s.send(api.ServerFrame{Type: api.FrameWelcome})
@@ -116,13 +117,6 @@ func (g *Gateway) socket(w http.ResponseWriter, r *http.Request) {
 }
 
 const reasonEnding = "Catamaran is ending"
-
-// closeWithin closes with a code; a peer that does not answer the close is cut off.
-func closeWithin(c *websocket.Conn, code websocket.StatusCode, reason string) {
-	t := time.AfterFunc(closeWait/2, func() { c.CloseNow() })
-	defer t.Stop()
-	_ = c.Close(code, reason)
-}
 
 func (s *pageSocket) send(f api.ServerFrame) {
 	if writeFrame(s.ctx, s.c, f) != nil {

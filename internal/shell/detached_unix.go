@@ -8,6 +8,6 @@ import (
 )
 
 // detached starts a program in a session of its own.
-func detached(path string, args []string, files []*os.File) (*os.Process, error) {
-	return os.StartProcess(path, append([]string{path}, args...), &os.ProcAttr{Files: files, Sys: &syscall.SysProcAttr{Setsid: true}})
+func detached(dir, path string, args []string, files []*os.File) (*os.Process, error) {
+	return os.StartProcess(path, append([]string{path}, args...), &os.ProcAttr{Dir: dir, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}})
 }

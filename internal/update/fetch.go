@@ -112,7 +112,8 @@ func (s *source) fetch(ctx context.Context, f File, dir string, progress func(in
 			return "", err
 		}
 	}
-	if err := part.Sync(); err != nil {
+	// Closed, because Windows neither moves nor removes an open file.
+	if err := errors.Join(part.Sync(), part.Close()); err != nil {
 		return "", err
 	}
 	sum, err := digest(done + ".part")

@@ -87,6 +87,7 @@ Section "Uninstall"
   Call un.EndRunning
   Delete "$SMPROGRAMS\Catamaran.lnk"
   Delete "$INSTDIR\catamaran.exe"
+  Delete "$INSTDIR\catamaran.com"
   Delete "$INSTDIR\catamaran-backend.exe"
   Delete "$INSTDIR\catamaran-window.exe"
   Delete "$INSTDIR\LICENSE.txt"

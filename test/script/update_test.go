@@ -3,18 +3,8 @@
 package script
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,79 +15,9 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/shell"
-	"catamaran/internal/update"
 	"catamaran/test/page"
 	"catamaran/test/product"
 )
-
-// releases is an update server on loopback whose key and address are built into the programs of this test.
-type releases struct {
-	t       *testing.T
-	key     ed25519.PrivateKey
-	ldflags string
-	files   map[string][]byte
-}
-
-func newReleases(t *testing.T) *releases {
-	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &releases{t: t, key: private, files: map[string][]byte{}}
-	r.ldflags = fmt.Sprintf("-s -w -X catamaran/internal/build.UpdateURL=http://%s -X catamaran/internal/build.UpdateKey=%s", l.Addr(), base64.StdEncoding.EncodeToString(public))
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		b, ok := r.files[strings.TrimPrefix(req.URL.Path, "/")]
-		if !ok {
-			http.NotFound(w, req)
-			return
-		}
-		http.ServeContent(w, req, "", time.Unix(1, 0), bytes.NewReader(b))
-	}), ReadHeaderTimeout: 10 * time.Second}
-	go srv.Serve(l)
-	t.Cleanup(func() { srv.Close() })
-	return r
-}
-
-// program builds the desktop as a version of its own.
-func (r *releases) program(version, to string) {
-	r.t.Helper()
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", r.ldflags+" -X catamaran/internal/build.Version="+version, "-o", to, "./cmd/catamaran")
-	cmd.Dir = product.Root()
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		r.t.Fatalf("build: %v\n%s", err, out)
-	}
-}
-
-// publish makes a release of programs; each is a file's content by its name.
-func (r *releases) publish(version string, programs map[string][]byte) {
-	r.t.Helper()
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-	w := tar.NewWriter(z)
-	for name, text := range programs {
-		if err := w.WriteHeader(&tar.Header{Name: "catamaran-" + version + "/" + name, Mode: 0o755, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
-			r.t.Fatal(err)
-		}
-		if _, err := w.Write(text); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	w.Close()
-	z.Close()
-	m, err := json.Marshal(update.Manifest{Version: version, Notes: "Better.", Files: []update.File{{
-		OS: runtime.GOOS, Arch: runtime.GOARCH, Name: version + ".tar.gz", Bytes: int64(b.Len()), SHA256: fmt.Sprintf("%x", sha256.Sum256(b.Bytes())),
-	}}})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.files = map[string][]byte{"manifest.json": m, "manifest.json.sig": update.Sign(m, r.key), version + ".tar.gz": b.Bytes()}
-}
 
 func read(t *testing.T, path string) []byte {
 	t.Helper()
@@ -112,19 +32,19 @@ func read(t *testing.T, path string) []byte {
 // its backend gone; and a version that does not start is undone.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
-	r := newReleases(t)
+	r := product.NewReleases(t, runtime.GOOS, runtime.GOARCH)
 	root, home := t.TempDir(), t.TempDir()
 	app, backend := filepath.Join(root, "app"), read(t, filepath.Join(programs, "catamaran-backend"))
 	if err := os.Mkdir(app, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.program("1.0.0", filepath.Join(app, "catamaran"))
+	r.Program("1.0.0", filepath.Join(app, "catamaran"))
 	if err := os.WriteFile(filepath.Join(app, "catamaran-backend"), backend, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	next := filepath.Join(root, "next")
-	r.program("1.1.0", next)
-	r.publish("1.1.0", map[string][]byte{"catamaran": read(t, next), "catamaran-backend": backend})
+	r.Program("1.1.0", next)
+	r.Publish("1.1.0", map[string][]byte{"catamaran": read(t, next), "catamaran-backend": backend})
 
 	cmd := exec.Command(filepath.Join(app, "catamaran"), "--no-window")
 	cmd.Env = append(product.CleanEnv(t), "CATAMARAN_HOME="+home)
@@ -212,7 +132,7 @@ func TestUpdate(t *testing.T) {
 	}
 
 	// A version that says what it is and then does not run.
-	r.publish("1.2.0", map[string][]byte{"catamaran": []byte("#!/bin/sh\ntest \"$1\" = version && echo '{\"version\":\"1.2.0\"}' && exit 0\nexit 1\n"), "catamaran-backend": backend})
+	r.Publish("1.2.0", map[string][]byte{"catamaran": []byte("#!/bin/sh\ntest \"$1\" = version && echo '{\"version\":\"1.2.0\"}' && exit 0\nexit 1\n"), "catamaran-backend": backend})
 	fetched("1.2.0")
 	if err := call(api.MethodUpdateInstall, api.Empty{}, &u); err != nil {
 		t.Fatal(err)

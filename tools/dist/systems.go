@@ -98,6 +98,7 @@ func (d *dist) windows(l *licences) error {
 		name := "catamaran-" + d.version + "-windows-" + arch
 		dir, err := d.stage(name, map[string]string{
 			"catamaran.exe":                         filepath.Join(from, "catamaran.exe"),
+			"catamaran.com":                         filepath.Join(from, "catamaran.com"),
 			"catamaran-backend.exe":                 filepath.Join(from, "catamaran-backend.exe"),
 			"catamaran-window.exe":                  filepath.Join(from, "catamaran-window.exe"),
 			"carried/catamaran-backend-linux-amd64": build("carried", "catamaran-backend-linux-amd64"),
@@ -106,7 +107,7 @@ func (d *dist) windows(l *licences) error {
 		if err != nil {
 			return err
 		}
-		for _, exe := range []string{"catamaran.exe", "catamaran-backend.exe", "catamaran-window.exe"} {
+		for _, exe := range []string{"catamaran.exe", "catamaran.com", "catamaran-backend.exe", "catamaran-window.exe"} {
 			if err := d.sign.file(filepath.Join(dir, exe)); err != nil {
 				return err
 			}
