@@ -20,7 +20,7 @@ import (
 // Windows has them. Their unit tests run as Windows programs. Not here: packages
 // whose tests are about sh, bash or Git, which this Windows does not have.
 var packages = []string{
-	"auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "shell", "store", "wsl",
+	"auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "settings", "shell", "store", "update", "wsl",
 }
 
 // beyond are tests of packages that meet a limit of Wine.
