@@ -170,14 +170,26 @@ func (s *Session) Run(env []string, name string, args ...string) (stdout, stderr
 	ctx, cancel := context.WithTimeout(context.Background(), startWait)
 	defer cancel()
 	cmd := s.Command(ctx, env, name, args...)
-	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		s.t.Fatalf("%s %q: %v\n%s%s", name, args, err, o.Bytes(), e.Bytes())
+	// Files, because Wine's console server keeps pipes open after the program's end.
+	o, err := os.CreateTemp(s.Dir, "out-")
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+	defer o.Close()
+	e, err := os.CreateTemp(s.Dir, "err-")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer e.Close()
+	cmd.Stdout, cmd.Stderr = o, e
+	err = cmd.Run()
+	out, oerr := os.ReadFile(o.Name())
+	errOut, eerr := os.ReadFile(e.Name())
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil || oerr != nil || eerr != nil {
+		s.t.Fatalf("%s %q: %v\n%s%s", name, args, errors.Join(err, oerr, eerr), out, errOut)
+	}
+	return string(out), string(errOut), cmd.ProcessState.ExitCode()
 }
 
 // C is the path outside of a path on drive C: C("app", "x.exe") is C:\app\x.exe.
