@@ -9,7 +9,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit test-gits clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ real-kit: windows ## a folder to run on a real Windows with WSL, without Go: out
 	  cp -r bin/windows-$$arch out/real-kit/catamaran-$$arch || exit 1; \
 	done
 	cp test/real/Run-Real.ps1 docs/windows-checklist.md out/real-kit/
+
+test-gits: ## what calls git, with the Git of Debian 13; that of Debian 11 is refused (unpacks both into the user's cache; root)
+	$(GO) run ./tools/gits
 
 clean: ## remove what was built
 	rm -rf bin out dist web/node_modules bench/out

@@ -130,16 +130,23 @@ func newWindow(o api.WindowOrder) *window {
 			WebviewUserDataPath: o.Data,
 		},
 	})
-	background := application.NewRGB(255, 255, 255)
-	if o.Dark {
-		background = application.NewRGB(19, 21, 24)
+	// What the page draws first (web/index.html), so that nothing flashes before it.
+	background, frame := application.NewRGB(0xff, 0xff, 0xff), application.SystemDefault
+	switch {
+	case o.Theme == "dark":
+		frame = application.Dark
+	case o.Theme == "light":
+		frame = application.Light
+	}
+	if o.Theme == "dark" || o.Theme != "light" && systemIsDark() {
+		background = application.NewRGB(0x13, 0x15, 0x18)
 	}
 	options := application.WebviewWindowOptions{
 		Title: "Catamaran", URL: o.URL,
 		Width: usualWidth, Height: usualHeight, MinWidth: leastWidth, MinHeight: leastHeight,
 		BackgroundColour: background,
 		Linux:            application.LinuxWindow{Icon: icon, WebviewGpuPolicy: application.WebviewGpuPolicyOnDemand},
-		Windows:          application.WindowsWindow{Theme: application.SystemDefault},
+		Windows:          application.WindowsWindow{Theme: frame},
 	}
 	if p := o.Place; p != nil && p.Width >= leastWidth && p.Height >= leastHeight {
 		options.Width, options.Height = p.Width, p.Height
@@ -198,6 +205,8 @@ func (w *window) obey(orders <-chan api.WindowOrder) {
 			}
 		case api.WindowPick:
 			go w.pick(o)
+		case api.WindowSave:
+			go w.save(o)
 		}
 	}
 	// A web view that does not end must not outlive the desktop.
@@ -214,6 +223,19 @@ func (w *window) pick(o api.WindowOrder) {
 		d.SetDirectory(dir)
 	}
 	path, err := d.PromptForSingleSelection()
+	answer(o, path, err)
+}
+
+// save asks where to save a file; the desktop writes it.
+func (w *window) save(o api.WindowOrder) {
+	d := w.app.Dialog.SaveFileWithOptions(&application.SaveFileDialogOptions{
+		Title: o.Title, Directory: nearest(o.Dir), Filename: o.Name, CanCreateDirectories: true, Window: w.win,
+	})
+	path, err := d.PromptForSingleSelection()
+	answer(o, path, err)
+}
+
+func answer(o api.WindowOrder, path string, err error) {
 	r := api.WindowReport{Op: api.WindowPicked, ID: o.ID, Path: path}
 	// On Windows a cancelled dialog is an error of the library.
 	if err != nil && !strings.Contains(strings.ToLower(err.Error()), "cancel") {

@@ -40,6 +40,8 @@ func (d *desk) Check(ctx context.Context) []api.Finding {
 	return host.Check(ctx, o)
 }
 
+func (d *desk) ArchiveName() string { return host.Name(time.Now()) }
+
 // Archive makes the diagnostics archive. The forwarded values are learnt anew: one may have come since the start.
 func (d *desk) Archive(diagnosis api.Diagnosis, now api.Environments, logs map[string]string) (string, []byte, error) {
 	d.forwarded()

@@ -182,6 +182,7 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 	})
 	d.windows = shell.NewWindows(shell.WindowsOptions{
 		Ways: ways, URL: d.launchURL, Closed: quit, State: t.desktop, Data: filepath.Join(t.desktop, "webview"), Log: logs.log,
+		Theme: func() string { return theme(o.Settings) },
 	})
 	o.Dialogs = d.windows
 	d.system = shell.NewSystem(shell.SystemOptions{
@@ -198,6 +199,19 @@ func (c *runCommand) wire(t *terminal, logs *logs) (*desktop, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// theme is the one that the person chose, "" for the system's and for what cannot be read.
+func theme(s gateway.Settings) string {
+	v, err := s.Get()
+	if err != nil {
+		return ""
+	}
+	var name string
+	if json.Unmarshal(v.Values["appearance.theme"], &name) != nil || name != "light" && name != "dark" {
+		return ""
+	}
+	return name
 }
 
 // launchURL is for programs, whose complaints may quote it and are logged.

@@ -6,19 +6,22 @@ package api
 
 // WindowOrder is a line to the window program.
 type WindowOrder struct {
-	// Op: start (first and once), focus, show (another address), pick (answered by a report picked).
+	// Op: start (first and once), focus, show (another address), pick and save (answered by a report picked).
 	Op  string `json:"op"`
 	URL string `json:"url,omitempty"` // start, show
 	// Place is where the window was last time (start).
 	Place *WindowPlace `json:"place,omitempty"`
 	// Data is a folder for what the web view keeps (start).
 	Data string `json:"data,omitempty"`
-	// Dark asks for a dark frame and background before the page is there (start).
-	Dark bool `json:"dark,omitempty"`
-	// ID, Title and Dir belong to pick; Dir is the start folder, "" for the system's choice.
+	// Theme is how frame and background look before the page is there: light or
+	// dark, "" for the system's (start).
+	Theme string `json:"theme,omitempty"`
+	// ID, Title and Dir belong to pick and save; Dir is the start folder, "" for
+	// the system's choice. Name is the file's to begin with (save).
 	ID    int64  `json:"id,omitempty"`
 	Title string `json:"title,omitempty"`
 	Dir   string `json:"dir,omitempty"`
+	Name  string `json:"name,omitempty"`
 }
 
 // WindowReport is a line from the window program.
@@ -27,7 +30,7 @@ type WindowReport struct {
 	Op    string       `json:"op"`
 	Place *WindowPlace `json:"place,omitempty"`
 	ID    int64        `json:"id,omitempty"`
-	// Path is what was picked, "" when the person cancelled.
+	// Path is what was picked, to open or to save to, "" when the person cancelled.
 	Path    string `json:"path,omitempty"`
 	Error   string `json:"error,omitempty"`
 	Focused bool   `json:"focused,omitempty"`
@@ -39,6 +42,7 @@ const (
 	WindowFocus  = "focus"
 	WindowShow   = "show"
 	WindowPick   = "pick"
+	WindowSave   = "save"
 	WindowReady  = "ready"
 	WindowMoved  = "place"
 	WindowPicked = "picked"
@@ -59,6 +63,9 @@ const (
 	MethodPickFolder = "desktop.pickFolder" // PickFolder -> PickedFolder; only where a native window is open
 	MethodOpenURL    = "desktop.openURL"    // OpenURL -> Empty
 	MethodNotify     = "desktop.notify"     // Notify -> Empty; only where the page cannot do it itself and the system can
+	// MethodSaveDiagnostics: Empty -> SavedFile; only where a native window is open. Web
+	// views lose what a page offers to download, so the desktop writes the file.
+	MethodSaveDiagnostics = "desktop.saveDiagnostics"
 )
 
 // PickFolder asks for the native folder dialog, for a project of an environment.
@@ -73,6 +80,11 @@ type PickFolder struct {
 type PickedFolder struct {
 	Environment string `json:"environment"`
 	Path        string `json:"path"`
+}
+
+// SavedFile is where a file was saved, "" when the person cancelled.
+type SavedFile struct {
+	Path string `json:"path"`
 }
 
 // OpenURL asks for an address of the web or of mail in the system's own program.

@@ -19,6 +19,8 @@ type Doctor interface {
 	Check(ctx context.Context) []api.Finding
 	// Version is the desktop's.
 	Version() api.VersionInfo
+	// ArchiveName is the name of an archive made now.
+	ArchiveName() string
 	// Archive makes the diagnostics archive; logs are the backends', by environment id.
 	Archive(d api.Diagnosis, now api.Environments, logs map[string]string) (name string, zip []byte, err error)
 }
@@ -56,6 +58,9 @@ func (g *Gateway) extras(methods map[string]method) {
 	}
 	if g.o.Dialogs != nil {
 		methods[api.MethodPickFolder] = typed(g.pickFolder)
+		if g.o.Doctor != nil {
+			methods[api.MethodSaveDiagnostics] = typed(g.saveDiagnostics)
+		}
 	}
 	if g.o.OpenURL != nil {
 		methods[api.MethodOpenURL] = typed(g.openURL)

@@ -27,6 +27,7 @@ func (d *desk) Check(context.Context) []api.Finding {
 	return []api.Finding{{ID: "state", Severity: api.SeverityOK, Title: "fine"}}
 }
 func (d *desk) Version() api.VersionInfo { return api.VersionInfo{Version: "1.2.3"} }
+func (d *desk) ArchiveName() string      { return "diag.zip" }
 func (d *desk) Archive(g api.Diagnosis, now api.Environments, logs map[string]string) (string, []byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

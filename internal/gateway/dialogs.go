@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,9 +20,11 @@ type Dialogs interface {
 	Native() bool
 	// PickFolder returns the chosen path of the desktop's own system, "" when the person cancelled.
 	PickFolder(ctx context.Context, title, dir string) (string, error)
+	// SaveFile returns where to save a file, which has name to begin with; "" when the person cancelled.
+	SaveFile(ctx context.Context, title, name string) (string, error)
 }
 
-// pickWait bounds a folder dialog: a forgotten one must not hold a call for ever.
+// pickWait bounds a dialog: a forgotten one must not hold a call for ever.
 const pickWait = 15 * time.Minute
 
 // pickFolder opens the native dialog where the environment's folders are and
@@ -30,7 +33,7 @@ const pickWait = 15 * time.Minute
 func (g *Gateway) pickFolder(ctx context.Context, r api.PickFolder) (api.PickedFolder, error) {
 	var none api.PickedFolder
 	if !g.o.Dialogs.Native() {
-		return none, &api.Error{Code: api.CodeUnavailable, Message: "There is no native window to show the dialog.", Hint: "Type the folder, or look for it in the list."}
+		return none, noWindow("Type the folder, or look for it in the list.")
 	}
 	e, err := g.environment(r.Environment)
 	if err != nil {
@@ -80,6 +83,57 @@ func (g *Gateway) pickerStart(ctx context.Context, e api.Environment, typed stri
 		}
 	}
 	return ""
+}
+
+func noWindow(hint string) error {
+	return &api.Error{Code: api.CodeUnavailable, Message: "There is no native window to show the dialog.", Hint: hint}
+}
+
+// saveDiagnostics asks where, then makes the archive and writes it there.
+func (g *Gateway) saveDiagnostics(ctx context.Context, _ api.Empty) (api.SavedFile, error) {
+	var none api.SavedFile
+	if !g.o.Dialogs.Native() {
+		return none, noWindow("Open the page in a browser, which can download it.")
+	}
+	asked, cancel := context.WithTimeout(ctx, pickWait)
+	defer cancel()
+	path, err := g.o.Dialogs.SaveFile(asked, "Export diagnostics", g.o.Doctor.ArchiveName())
+	if err != nil || path == "" {
+		return none, err
+	}
+	_, zip, err := g.o.Doctor.Archive(g.diagnose(ctx, true))
+	if err != nil {
+		return none, err
+	}
+	if path, err = writeNew(path, zip); err != nil {
+		return none, &api.Error{Code: api.CodeInvalid, Message: "The file could not be saved.", Hint: "Choose another folder.", Details: err.Error()}
+	}
+	return api.SavedFile{Path: path}, nil
+}
+
+// writeNew writes a file for this user alone. It never replaces one, for not every
+// system's dialog asks: where the name is taken it writes "name-2.zip", and so on.
+func writeNew(path string, data []byte) (string, error) {
+	ext := filepath.Ext(path)
+	const most = 100
+	for n := 1; ; n++ {
+		to := path
+		if n > 1 {
+			to = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), n, ext)
+		}
+		f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) && n < most {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = f.Write(data)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return "", errors.Join(err, os.Remove(to))
+		}
+		return to, nil
+	}
 }
 
 // openURL opens an address of the web or of mail outside the app: a web view opens no second window.

@@ -2,7 +2,12 @@ package gateway
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"catamaran/internal/api"
 )
@@ -11,12 +16,18 @@ type dialog struct {
 	native bool
 	answer string
 	asked  string
+	to     string // SaveFile's answer
 }
 
 func (d *dialog) Native() bool { return d.native }
 func (d *dialog) PickFolder(_ context.Context, _, dir string) (string, error) {
 	d.asked = dir
 	return d.answer, nil
+}
+
+func (d *dialog) SaveFile(_ context.Context, _, name string) (string, error) {
+	d.asked = name
+	return d.to, nil
 }
 
 type fixedEnvironments struct {
@@ -76,5 +87,41 @@ func TestOpenURLRefuses(t *testing.T) {
 	}
 	if len(opened) > 0 {
 		t.Errorf("opened %v", opened)
+	}
+}
+
+// The archive is written where the person chose, for them alone, and never over a
+// file that is there; nothing is written when they cancel, or without a window.
+func TestSaveDiagnostics(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := &dialog{native: true, to: filepath.Join(dir, "mine.zip")}
+	g := &Gateway{o: Options{Environments: fixedEnvironments{}, Dialogs: d, Doctor: &desk{}, Now: time.Now}}
+	for _, want := range []string{"mine.zip", "mine-2.zip", "mine-3.zip"} {
+		got, err := g.saveDiagnostics(t.Context(), api.Empty{})
+		if err != nil || got.Path != filepath.Join(dir, want) || d.asked != "diag.zip" {
+			t.Fatalf("%+v, %v; asked %q", got, err, d.asked)
+		}
+		if b, err := os.ReadFile(got.Path); err != nil || !strings.HasPrefix(string(b), "PK ") {
+			t.Errorf("%s: %q, %v", want, b, err)
+		}
+		if st, err := os.Stat(got.Path); err != nil || st.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+			t.Errorf("%s: %v, %v", want, st.Mode(), err)
+		}
+	}
+	d.to = ""
+	if got, err := g.saveDiagnostics(t.Context(), api.Empty{}); got.Path != "" || err != nil {
+		t.Errorf("cancelled: %+v, %v", got, err)
+	}
+	d.to = filepath.Join(dir, "gone", "x.zip")
+	if _, err := g.saveDiagnostics(t.Context(), api.Empty{}); api.CodeOf(err) != api.CodeInvalid || api.AsError(err).Hint == "" {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	d.native = false
+	if _, err := g.saveDiagnostics(t.Context(), api.Empty{}); api.CodeOf(err) != api.CodeUnavailable {
+		t.Errorf("without a window: %v", err)
+	}
+	if all, _ := os.ReadDir(dir); len(all) != 3 {
+		t.Errorf("%d files", len(all))
 	}
 }

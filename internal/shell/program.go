@@ -43,14 +43,14 @@ type program struct {
 
 // startProgram starts the window program. Its address goes to its stdin, where
 // no other user of the machine can read it, and its end follows that of stdin.
-func startProgram(path, url, state, data string, log *slog.Logger) (*program, error) {
+func startProgram(path, url, state, data, theme string, log *slog.Logger) (*program, error) {
 	// The web view leaves helpers behind when it crashes; the guard ends them.
 	process, err := proc.Start(proc.Spec{Name: "window", Path: path, Guard: true})
 	if err != nil {
 		return nil, err
 	}
 	p := &program{Process: process, state: state, log: log, picks: map[int64]chan api.WindowReport{}}
-	if err := p.order(api.WindowOrder{Op: api.WindowStart, URL: url, Place: loadPlace(state), Data: data}); err != nil {
+	if err := p.order(api.WindowOrder{Op: api.WindowStart, URL: url, Place: loadPlace(state), Data: data, Theme: theme}); err != nil {
 		p.Kill()
 		return nil, fmt.Errorf("give the window its address: %w", err)
 	}
@@ -116,33 +116,33 @@ func (p *program) take(r api.WindowReport) {
 	}
 }
 
-// pick shows the system's folder dialog and waits for the person.
-func (p *program) pick(ctx context.Context, title, dir string) (string, error) {
+// pick shows one of the system's dialogs and waits for the person; o says which.
+func (p *program) pick(ctx context.Context, o api.WindowOrder) (string, error) {
 	ch := make(chan api.WindowReport, 1)
 	p.mu.Lock()
 	p.next++
-	id := p.next
-	p.picks[id] = ch
+	o.ID = p.next
+	p.picks[o.ID] = ch
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
-		delete(p.picks, id)
+		delete(p.picks, o.ID)
 		p.mu.Unlock()
 	}()
-	if err := p.order(api.WindowOrder{Op: api.WindowPick, ID: id, Title: title, Dir: dir}); err != nil {
-		return "", fmt.Errorf("ask the window for a folder: %w", err)
+	if err := p.order(o); err != nil {
+		return "", fmt.Errorf("ask the window for a dialog: %w", err)
 	}
 	select {
 	case r, ok := <-ch:
 		switch {
 		case !ok:
-			return "", fmt.Errorf("the window ended while its folder dialog was open")
+			return "", fmt.Errorf("the window ended while its dialog was open")
 		case r.Error != "":
-			return "", fmt.Errorf("folder dialog: %s", r.Error)
+			return "", fmt.Errorf("the window's dialog: %s", r.Error)
 		}
 		return r.Path, nil
 	case <-p.Done():
-		return "", fmt.Errorf("the window ended while its folder dialog was open")
+		return "", fmt.Errorf("the window ended while its dialog was open")
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
@@ -153,13 +153,24 @@ func (p *program) pick(ctx context.Context, title, dir string) (string, error) {
 // folder; the system's choice where it is "" or gone. ErrNoWindow where the page
 // is shown by a browser.
 func (w *Windows) PickFolder(ctx context.Context, title, dir string) (string, error) {
+	return w.ask(ctx, api.WindowOrder{Op: api.WindowPick, Title: title, Dir: dir})
+}
+
+// SaveFile shows the native dialog to save a file, with a name to begin with, and
+// returns the chosen path, "" when the person cancelled. It writes nothing. The
+// dialog begins where this user's downloads are. Errors as PickFolder's.
+func (w *Windows) SaveFile(ctx context.Context, title, name string) (string, error) {
+	return w.ask(ctx, api.WindowOrder{Op: api.WindowSave, Title: title, Name: name, Dir: downloads()})
+}
+
+func (w *Windows) ask(ctx context.Context, o api.WindowOrder) (string, error) {
 	w.mu.Lock()
 	p := w.window
 	w.mu.Unlock()
 	if p == nil {
 		return "", ErrNoWindow
 	}
-	return p.pick(ctx, title, dir)
+	return p.pick(ctx, o)
 }
 
 // Native reports whether a native window is open, which has dialogs.

@@ -33,7 +33,9 @@ type WindowsOptions struct {
 	Closed func()
 	// State is where the window program's place is kept, Data what its web view keeps; both are folders.
 	State, Data string
-	Log         *slog.Logger
+	// Theme is how a window looks until its page is there: light or dark, "" for the system's; nil is always "".
+	Theme func() string
+	Log   *slog.Logger
 }
 
 // Windows opens windows and owns the programs that show them.
@@ -108,9 +110,16 @@ func (w *Windows) tryLocked(ctx context.Context, way Way) error {
 	}
 }
 
+func (w *Windows) theme() string {
+	if w.o.Theme == nil {
+		return ""
+	}
+	return w.o.Theme()
+}
+
 // startLocked starts the window program.
 func (w *Windows) startLocked(way Way, url string) error {
-	p, err := startProgram(way.Path, url, w.o.State, w.o.Data, w.log)
+	p, err := startProgram(way.Path, url, w.o.State, w.o.Data, w.theme(), w.log)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func windows(t *testing.T, ways []Way) (*Windows, chan struct{}) {
 	t.Helper()
 	closed := make(chan struct{}, 1)
 	w := NewWindows(WindowsOptions{Ways: ways, URL: func() string { return "http://127.0.0.1:1/#code=x" },
-		Closed: func() { closed <- struct{}{} }, State: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+		Closed: func() { closed <- struct{}{} }, State: t.TempDir(), Theme: func() string { return "dark" }, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { w.Close() })
 	return w, closed
 }
@@ -76,7 +76,7 @@ func TestWindowProgram(t *testing.T) {
 		}
 	}
 	within(t, "the closed window was not reported", closed)
-	if b, _ := os.ReadFile(out); strings.TrimSpace(string(b)) != `0 {"op":"start","url":"http://127.0.0.1:1/#code=x"} {"op":"focus"}` {
+	if b, _ := os.ReadFile(out); strings.TrimSpace(string(b)) != `0 {"op":"start","url":"http://127.0.0.1:1/#code=x","theme":"dark"} {"op":"focus"}` {
 		t.Errorf("%q", b)
 	}
 }
@@ -93,6 +93,8 @@ echo 'Gtk-WARNING: not for us'; head -c 200000 /dev/zero | tr '\0' x; echo
 echo '{"op":"place","place":{"x":5,"y":-6,"width":900,"height":700,"maximised":true}}'
 read pick; echo "$pick" >> `+out+`
 echo '{"op":"picked","id":1,"path":"/srv/kód"}'
+read save; echo "$save" >> `+out+`
+echo '{"op":"picked","id":2,"path":"/srv/x.zip"}'
 read pick; exit 0
 `)
 	w, closed := windows(t, []Way{{Kind: KindWindow, Path: p}})
@@ -105,12 +107,15 @@ read pick; exit 0
 	if got, err := w.PickFolder(bounded(t), "Choose", "/srv"); got != "/srv/kód" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
+	if got, err := w.SaveFile(bounded(t), "Save", "x.zip"); got != "/srv/x.zip" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
 	if got, err := w.PickFolder(bounded(t), "Choose", "/srv"); got != "" || err == nil {
 		t.Errorf("the program ended: %q, %v", got, err)
 	}
 	within(t, "the closed window was not reported", closed)
 	b, _ := os.ReadFile(out)
-	if !strings.Contains(string(b), `{"op":"pick","id":1,"title":"Choose","dir":"/srv"}`) || strings.Contains(string(b), `"place"`) {
+	if !strings.Contains(string(b), `{"op":"pick","id":1,"title":"Choose","dir":"/srv"}`) || !strings.Contains(string(b), `{"op":"save","id":2,"title":"Save",`) || !strings.Contains(string(b), `"name":"x.zip"`) || strings.Contains(string(b), `"place"`) {
 		t.Errorf("%s", b)
 	}
 	if err := w.Open(bounded(t)); err != nil { // the person's next start

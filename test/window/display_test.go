@@ -131,31 +131,34 @@ func (d *display) shot(name string) {
 
 // colours counts the different colours of the window's content, without its
 // frame: a blank page has one, drawn text has hundreds.
-func (d *display) colours() int {
+func (d *display) colours() int { return len(d.seen()) }
+
+// seen counts the pixels of each colour in the one window's content; nil where there is none.
+func (d *display) seen() map[[3]uint32]int {
 	d.t.Helper()
 	ids := d.windows()
 	if len(ids) != 1 {
-		return 0
+		return nil
 	}
 	cmd := exec.Command("import", "-window", ids[0], "png:-")
 	cmd.Env = d.env()
 	out, err := cmd.Output()
 	if err != nil {
-		return 0 // it has just gone
+		return nil // it has just gone
 	}
 	img, err := png.Decode(bytes.NewReader(out))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	seen := map[[3]uint32]bool{}
+	seen := map[[3]uint32]int{}
 	b := img.Bounds()
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
 			r, g, bl, _ := img.At(x, y).RGBA()
-			seen[[3]uint32{r >> 8, g >> 8, bl >> 8}] = true
+			seen[[3]uint32{r >> 8, g >> 8, bl >> 8}]++
 		}
 	}
-	return len(seen)
+	return seen
 }
 
 // until waits for a condition of the world outside.
@@ -205,10 +208,10 @@ func bin(t *testing.T) string {
 }
 
 // app starts the desktop as a person's click would, with a session bus of its own.
-func (d *display) app(bin, home string) *exec.Cmd {
+func (d *display) app(bin, home string, env ...string) *exec.Cmd {
 	d.t.Helper()
 	cmd := exec.Command("dbus-run-session", "--", filepath.Join(bin, "catamaran"))
-	cmd.Env = append(d.env(), "CATAMARAN_HOME="+home, "CATAMARAN_LOG=debug")
+	cmd.Env = append(append(d.env(), "CATAMARAN_HOME="+home, "CATAMARAN_LOG=debug"), env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start(d.t, cmd)

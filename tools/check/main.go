@@ -140,7 +140,7 @@ func (c *checker) tools() {
 	}
 	fmt.Println("installing from Debian:", strings.Join(missing, " "))
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)} {
-		cmd := c.cmd("apt-get", args...)
+		cmd := c.cmd("apt-get", append([]string{"-o", "DPkg::Lock::Timeout=900"}, args...)...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		cmd.Stdout = io.Discard
 		if err := cmd.Run(); err != nil {

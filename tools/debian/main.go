@@ -25,7 +25,8 @@ func main() {
 	}
 	fmt.Println("installing from Debian")
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)} {
-		cmd := exec.Command("apt-get", args...)
+		// Two at once wait for each other instead of failing.
+		cmd := exec.Command("apt-get", append([]string{"-o", "DPkg::Lock::Timeout=900"}, args...)...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {

@@ -10,8 +10,6 @@ package acp
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"slices"
@@ -75,9 +73,7 @@ func (d *Driver) start(ctx context.Context, o agent.OpenOptions) (*session, erro
 		}
 		o.Agent.Env = slices.Concat(o.Agent.Env, env)
 	}
-	var random [4]byte
-	_, _ = rand.Read(random[:]) // never fails
-	nonce := hex.EncodeToString(random[:])
+	nonce := rpc.Nonce()
 	s := &session{o: o, t: translator{nonce: nonce, tools: map[string]*toolState{}}, replaying: true, commands: make(chan []api.AgentCommand, 1)}
 	conn, err := rpc.Start(rpc.Options{
 		Open: o, WriteTimeout: d.writeTimeout, Handle: s.handle, Log: d.log,

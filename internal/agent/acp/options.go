@@ -62,14 +62,7 @@ func (d *Driver) Options(ctx context.Context, o agent.OpenOptions) (api.AgentOpt
 	if err != nil {
 		return api.AgentOptions{}, err
 	}
-	options, err := s.options(ctx)
-	if err != nil {
-		return options, s.Abandon(ctx, err)
-	}
-	if err := s.End(ctx); err != nil {
-		s.Log.Error("agent could not be ended", "error", err)
-	}
-	return options, nil
+	return s.Offers(ctx, s.options)
 }
 
 func (s *session) options(ctx context.Context) (api.AgentOptions, error) {

@@ -33,6 +33,7 @@ func TestOpenCode(t *testing.T) {
 	target := real(t, "opencode-ai@1.18.33", "opencode", "acp")
 	target.Output = "hello-from-tool"
 	target.Report = "OpenCode"
+	target.PlanFor, target.Plan = "make a plan", "1. Look\n2. Leap"
 	target.Config.Prepare = agent.OpenCodePrepare
 	target.See, target.Seen = "count the pictures", "I see 1 of them."
 	target.Which, target.Model = "which model are you", "fake/other-model"
@@ -72,6 +73,8 @@ func TestOpenCode(t *testing.T) {
 func TestGeminiCLI(t *testing.T) {
 	target := real(t, "gemini-cli@0.61.0", "gemini", "--acp")
 	target.Report = "Gemini CLI"
+	target.PlanAsked = true
+	target.PlanFor, target.Plan = "make a plan", "1. Look\n2. Leap"
 	target.See, target.Seen = "count the pictures", "I see 1 of them."
 	target.Which, target.Model = "which model are you", "gemini-2.5-pro"
 	target.Offers = func(o api.AgentOptions) string {

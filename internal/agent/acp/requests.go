@@ -35,6 +35,9 @@ func (s *session) handle(m jsonl.Message) {
 	}
 }
 
+// geminiExitPlan begins the ids of the calls by which Gemini CLI asks to leave its plan mode.
+const geminiExitPlan = "exit_plan_mode"
+
 func asksPermission(method string) bool {
 	method = strings.ToLower(method)
 	return strings.Contains(method, "permission") || strings.Contains(method, "approval")
@@ -81,7 +84,24 @@ func (s *session) update(params json.RawMessage) {
 		s.emitLocked(s.t.chunk(quick.kind(), quick.Update.MessageID, quick.Update.Content.Text)...)
 		return
 	}
-	s.emitLocked(s.t.update(raw)...)
+	events := s.t.update(raw)
+	s.emitLocked(append(events, s.planned(events)...)...)
+}
+
+// planning reports whether the agent is in its plan mode.
+func (s *session) planning() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	plan := s.choices.mode.planMode()
+	return plan != "" && s.choices.mode.current == plan
+}
+
+// planned finds the plans among what an agent does in its plan mode. Called under sinkMu.
+func (s *session) planned(events []agent.Event) []agent.Event {
+	if !s.planning() {
+		return nil
+	}
+	return s.t.plans(events)
 }
 
 // ask passes a request for permission on, or answers it where the mode says so.
@@ -90,10 +110,18 @@ func (s *session) ask(m jsonl.Message) {
 	call := lenient.Fields(p["toolCall"])
 	s.sinkMu.Lock()
 	defer s.sinkMu.Unlock()
+	planning := s.planning()
 	if id := lenient.Text(call["toolCallId"]); id != "" {
-		s.emitLocked(s.t.asked(id, call)...)
+		events := s.t.asked(id, call)
+		s.emitLocked(append(events, s.planned(events)...)...)
 	}
 	a := s.t.approval(m.Method, p, call)
+	if planning && strings.HasPrefix(lenient.Text(call["toolCallId"]), geminiExitPlan) {
+		a.Kind = "plan" // Gemini CLI calls it "other"
+	}
+	if a.Kind == "plan" {
+		s.emitLocked(s.t.planText(call)...)
+	}
 	option := s.automatic(a)
 	s.mu.Lock()
 	id := ""
@@ -145,11 +173,7 @@ func (s *session) elicit(m jsonl.Message) {
 
 // automatic returns the option the permission mode chooses, "" to ask the person.
 func (s *session) automatic(a *api.Approval) string {
-	s.mu.Lock()
-	plan := s.choices.mode.planMode()
-	planning := plan != "" && s.choices.mode.current == plan
-	s.mu.Unlock()
-	if planning {
+	if s.planning() {
 		return "" // what it asks then is whether to carry the plan out
 	}
 	switch s.o.Permission {

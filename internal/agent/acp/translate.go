@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"catamaran/internal/agent"
 	"catamaran/internal/agent/lenient"
@@ -19,6 +21,8 @@ type translator struct {
 	// run is the kind of chunks without messageId that are coming in one after the other, runID their id.
 	run, runID string
 	tools      map[string]*toolState
+	// plan is the text of the turn's last plan.
+	plan string
 }
 
 type toolState struct {
@@ -29,7 +33,7 @@ func toolID(id string) string { return "tool:" + id }
 
 func (t *translator) newTurn() {
 	t.turn++
-	t.run = ""
+	t.run, t.plan = "", ""
 	// Only a running turn's calls can change; agents number them uniquely.
 	t.tools = map[string]*toolState{}
 }
@@ -62,7 +66,7 @@ func (t *translator) update(raw json.RawMessage) []agent.Event {
 			return t.tool(id, u, kind == "tool_call")
 		}
 	case "plan":
-		return []agent.Event{{Kind: agent.KindPlan, ID: fmt.Sprintf("plan:%s-%d", t.nonce, t.turn), Plan: planSteps(u["entries"])}}
+		return []agent.Event{t.steps(u["entries"])}
 	}
 	return []agent.Event{{Kind: agent.KindUnknown, ID: t.make(agent.KindUnknown), Raw: raw}}
 }
@@ -133,6 +137,10 @@ func blockText(raw json.RawMessage) string {
 	}
 }
 
+func (t *translator) steps(entries json.RawMessage) agent.Event {
+	return agent.Event{Kind: agent.KindPlan, ID: fmt.Sprintf("plan:%s-%d", t.nonce, t.turn), Plan: planSteps(entries)}
+}
+
 func planSteps(raw json.RawMessage) []api.PlanStep {
 	steps := []api.PlanStep{}
 	for _, e := range lenient.List(raw) {
@@ -144,6 +152,41 @@ func planSteps(raw json.RawMessage) []api.PlanStep {
 		steps = append(steps, step)
 	}
 	return steps
+}
+
+// plans are the plans that were written into files: in its plan mode Gemini CLI may write
+// nothing but Markdown in a folder "plans", and tells of it like of any other edit.
+func (t *translator) plans(events []agent.Event) []agent.Event {
+	var out []agent.Event
+	for _, e := range events {
+		if e.Tool == nil {
+			continue
+		}
+		for _, edit := range e.Tool.Edits {
+			parts := strings.FieldsFunc(edit.Path, func(r rune) bool { return r == '/' || r == '\\' })
+			if slices.Contains(parts, "plans") && strings.HasSuffix(edit.Path, ".md") {
+				out = append(out, t.planned(edit.NewText)...)
+			}
+		}
+	}
+	return out
+}
+
+// planText is the plan in a request to carry it out, as Claude's adapter sends it.
+func (t *translator) planText(call map[string]json.RawMessage) []agent.Event {
+	text := lenient.Text(lenient.Fields(call["rawInput"])["plan"])
+	if text == "" {
+		text, _ = contents(call["content"])
+	}
+	return t.planned(text)
+}
+
+func (t *translator) planned(text string) []agent.Event {
+	if strings.TrimSpace(text) == "" || text == t.plan {
+		return nil
+	}
+	t.plan = text
+	return []agent.Event{{Kind: agent.KindPlan, ID: t.make("plan"), Append: text}}
 }
 
 var statuses = map[string]api.ToolStatus{
@@ -193,7 +236,12 @@ func (t *translator) tool(id string, u map[string]json.RawMessage, first bool) [
 	case api.ToolPending, api.ToolRunning:
 		state.ended = false
 	}
-	return []agent.Event{e}
+	events := []agent.Event{e}
+	// OpenCode tells its list of things to do as the input of a tool, not as a plan.
+	if todos := lenient.Fields(up.Input)["todos"]; len(lenient.List(todos)) > 0 && lenient.Text(lenient.Fields(lenient.List(todos)[0])["content"]) != "" {
+		events = append(events, t.steps(todos))
+	}
+	return events
 }
 
 // asked makes the tool call of a permission request known, without taking the

@@ -204,3 +204,48 @@ func FuzzUpdate(f *testing.F) {
 		}
 	})
 }
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	tr := &translator{nonce: "n", tools: map[string]*toolState{}}
+	text := func(events []agent.Event) string {
+		var b strings.Builder
+		for _, e := range events {
+			if e.Kind == agent.KindPlan {
+				b.WriteString(e.Append)
+				for _, step := range e.Plan {
+					b.WriteString(step.Text + " " + step.Status + "\n")
+				}
+			}
+		}
+		return b.String()
+	}
+	edit := func(path, newText string) []agent.Event {
+		events := tr.update(json.RawMessage(`{"sessionUpdate":"tool_call_update","toolCallId":"w","content":[{"type":"diff","path":` + path + `,"oldText":"","newText":"` + newText + `"}]}`))
+		return tr.plans(events)
+	}
+	for _, c := range []struct{ path, text, want string }{
+		{`"/home/u/.gemini/tmp/p/plans/leap.md"`, "1. Look", "1. Look"},
+		{`"/home/u/.gemini/tmp/p/plans/leap.md"`, "1. Look", ""}, // told again, with the request
+		{`"C:\\Users\\u\\plans\\leap.md"`, "2. Leap", "2. Leap"},
+		{`"/home/u/plans/leap.go"`, "package p", ""},
+		{`"/home/u/replans/leap.md"`, "no", ""},
+	} {
+		if got := text(edit(c.path, c.text)); got != c.want {
+			t.Errorf("%s %q: the plan is %q, want %q", c.path, c.text, got, c.want)
+		}
+	}
+	todos := `{"sessionUpdate":"tool_call_update","toolCallId":"t","title":"todowrite","rawInput":{"todos":[{"content":"a","status":"completed"},{"content":"b","status":"?"}]}}`
+	if got := text(tr.update(json.RawMessage(todos))); got != "a completed\nb pending\n" {
+		t.Errorf("the list of things to do is %q", got)
+	}
+	for _, other := range []string{`{"todos":[]}`, `{"todos":["a"]}`, `{"todos":{"content":"a"}}`, `{"todos":[{"id":1}]}`} {
+		if got := text(tr.update(json.RawMessage(`{"sessionUpdate":"tool_call","toolCallId":"o","rawInput":` + other + `}`))); got != "" {
+			t.Errorf("%s is taken for the plan %q", other, got)
+		}
+	}
+	call := lenient.Fields(json.RawMessage(`{"kind":"switch_mode","content":[{"type":"content","content":{"type":"text","text":"3. Land"}}]}`))
+	if got := text(tr.planText(call)); got != "3. Land" {
+		t.Errorf("the plan of a request is %q", got)
+	}
+}

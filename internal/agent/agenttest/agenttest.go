@@ -47,7 +47,9 @@ type Target struct {
 	// Steering meanwhile.
 	Slow, Steering, Steered string
 	// PlanFor is a prompt that makes it plan where it is told to, Plan a part of the plan.
+	// PlanAsked: it asks whether to carry the plan out.
 	PlanFor, Plan string
+	PlanAsked     bool
 	// Offers is what Driver.Options must tell at least: nil leaves it out.
 	Offers func(o api.AgentOptions) string
 

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -205,6 +206,9 @@ func planned(t *testing.T, target Target) {
 	}
 	if !strings.Contains(plan, target.Plan) {
 		t.Errorf("the last plan is %q; want %q in it", plan, target.Plan)
+	}
+	if target.PlanAsked && !slices.ContainsFunc(s.Of(agent.KindApproval), func(e agent.Event) bool { return e.Approval.Kind == "plan" }) {
+		t.Error("it does not ask whether to carry the plan out")
 	}
 	// Without the plan mode it works again as it did.
 	s.change(agent.Settings{})

@@ -151,14 +151,11 @@ func (d *Driver) Options(ctx context.Context, o agent.OpenOptions) (api.AgentOpt
 	}
 	s.Conn, s.questions = conn, rpc.NewQuestions(conn, "options")
 	go s.Run()
-	var raw json.RawMessage
-	if err := s.Call(ctx, "initialize", object{"hooks": nil}, &raw); err != nil {
-		return api.AgentOptions{}, s.Abandon(ctx, err)
-	}
-	if err := s.End(ctx); err != nil {
-		s.Log.Error("agent could not be ended", "error", err)
-	}
-	return options(raw), nil
+	return s.Offers(ctx, func(ctx context.Context) (api.AgentOptions, error) {
+		var raw json.RawMessage
+		err := s.Call(ctx, "initialize", object{"hooks": nil}, &raw)
+		return options(raw), err
+	})
 }
 
 // options reads the answer to initialize.

@@ -29,8 +29,6 @@ package codex
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync"
@@ -77,10 +75,7 @@ var _ agent.Driver = (*Driver)(nil)
 func (d *Driver) Open(ctx context.Context, o agent.OpenOptions) (agent.Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errors.New("the agent did not answer in time"))
 	defer cancel()
-	var random [4]byte
-	_, _ = rand.Read(random[:]) // never fails
-	nonce := hex.EncodeToString(random[:])
-	s := &session{o: o, firstWait: d.firstWait, t: newTranslator(nonce, o.Dir)}
+	s := &session{o: o, firstWait: d.firstWait, t: newTranslator(rpc.Nonce(), o.Dir)}
 	if err := s.start(d); err != nil {
 		return nil, err
 	}

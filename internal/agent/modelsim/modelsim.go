@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -174,6 +175,14 @@ func (s *Sim) next(a asked) step {
 	if text, slow := said(a); text != "" {
 		return step{text: text, slow: slow}
 	}
+	if strings.Contains(prompt, "make a plan") {
+		// OpenCode plans by its list of things to do.
+		if results == 0 && slices.Contains(tools, "todowrite") {
+			return step{text: "Planning. ", tool: "todowrite", args: object{"todos": []object{
+				{"content": "1. Look", "status": "in_progress", "priority": "high"}, {"content": "2. Leap", "status": "pending", "priority": "high"}}}}
+		}
+		return step{text: "The plan is settled.\n"}
+	}
 	switch {
 	case results == 0 && shell != "":
 		return step{text: "I will run a command. ", tool: shell, args: object{"command": s.script.Command, "description": "scripted command"}}
@@ -249,7 +258,7 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request, body []byte) {
 		a.tools = append(a.tools, t.Function.Name)
 	}
 	st := s.next(a)
-	s.Log("modelsim: chat, %d results, %d tools: %q %s", a.results, len(a.tools), st.text, st.tool)
+	s.Log("modelsim: chat, %d results, tools %v: %q %s", a.results, a.tools, st.text, st.tool)
 	id := fmt.Sprintf("chatcmpl-%d", s.calls.Add(1))
 	usage := object{"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
 	if !q.Stream {
@@ -275,6 +284,25 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request, body []byte) {
 	delta(object{}, finish)
 	send(object{"id": id, "object": "chat.completion.chunk", "model": "fake-model", "choices": []object{}, "usage": usage})
 	send("[DONE]")
+}
+
+// geminiPlans is how Gemini CLI names the folder that plans belong in, to the model.
+var geminiPlans = regexp.MustCompile(`in the plans directory: ([^"\\]+)/`)
+
+// nextGemini adds the plan mode's steps: a file in the folder for plans, and the request to
+// carry it out.
+func (s *Sim) nextGemini(a asked, body []byte) step {
+	folder := geminiPlans.FindSubmatch(body)
+	if !strings.Contains(a.prompt, "make a plan") || folder == nil {
+		return s.next(a)
+	}
+	switch a.results {
+	case 0:
+		return step{text: "I write it down. ", tool: "write_file", args: object{"file_path": string(folder[1]) + "/leap.md", "content": "1. Look\n2. Leap\n"}}
+	case 1:
+		return step{text: "My plan is ready. ", tool: "exit_plan_mode", args: object{"plan_filename": "leap.md"}}
+	}
+	return step{text: "The plan is settled.\n"}
 }
 
 func (s *Sim) gemini(w http.ResponseWriter, r *http.Request, body []byte, stream bool) {
@@ -336,8 +364,8 @@ func (s *Sim) gemini(w http.ResponseWriter, r *http.Request, body []byte, stream
 		reply(w, answer("STOP", object{"text": `{"reasoning":"scripted","model_choice":"flash","complexity_reasoning":"scripted","complexity_score":1,"next_speaker":"user"}`}))
 		return
 	}
-	st := s.next(a)
-	s.Log("modelsim: gemini %s, %d results, %d tools: %q %s", model, a.results, len(a.tools), st.text, st.tool)
+	st := s.nextGemini(a, body)
+	s.Log("modelsim: gemini %s, %d results, tools %v: %q %s", model, a.results, a.tools, st.text, st.tool)
 	send := events(w)
 	if st.words {
 		endless(r, func(word string) bool { return send(answer("", object{"text": word})) })

@@ -10,6 +10,8 @@ package rpc
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +39,13 @@ const (
 // ladder is the order agents like best: most end at once when stdin ends, Gemini
 // CLI ignores SIGTERM for 4 s.
 var ladder = proc.Ladder{CloseStdin: time.Second, Terminate: 2 * time.Second, Kill: 5 * time.Second}
+
+// Nonce is for ids that must differ from those of earlier processes of a session.
+func Nonce() string {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
+}
 
 // Options describe the process and its protocol.
 type Options struct {
@@ -250,6 +259,19 @@ func (c *Conn) Abandon(ctx context.Context, reason error) *api.Error {
 		c.Log.Error("agent could not be ended", "error", err)
 	}
 	return failure
+}
+
+// Offers asks an agent that was started for nothing else what it offers, and ends it. An
+// error of ask's is for people.
+func (c *Conn) Offers(ctx context.Context, ask func(context.Context) (api.AgentOptions, error)) (api.AgentOptions, error) {
+	options, err := ask(ctx)
+	if err != nil {
+		return options, c.Abandon(ctx, err)
+	}
+	if err := c.End(ctx); err != nil {
+		c.Log.Error("agent could not be ended", "error", err)
+	}
+	return options, nil
 }
 
 // Call is a call whose answer is decoded leniently into out, which may be nil.

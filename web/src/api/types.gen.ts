@@ -2041,7 +2041,7 @@ export interface UpdateSet {
 
 /** WindowOrder is a line to the window program. */
 export interface WindowOrder {
-  /** Op: start (first and once), focus, show (another address), pick (answered by a report picked). */
+  /** Op: start (first and once), focus, show (another address), pick and save (answered by a report picked). */
   op: string;
   /** start, show */
   url?: string;
@@ -2049,12 +2049,19 @@ export interface WindowOrder {
   place?: WindowPlace;
   /** Data is a folder for what the web view keeps (start). */
   data?: string;
-  /** Dark asks for a dark frame and background before the page is there (start). */
-  dark?: boolean;
-  /** ID, Title and Dir belong to pick; Dir is the start folder, "" for the system's choice. */
+  /**
+   * Theme is how frame and background look before the page is there: light or
+   * dark, "" for the system's (start).
+   */
+  theme?: string;
+  /**
+   * ID, Title and Dir belong to pick and save; Dir is the start folder, "" for
+   * the system's choice. Name is the file's to begin with (save).
+   */
   id?: number;
   title?: string;
   dir?: string;
+  name?: string;
 }
 
 /** WindowReport is a line from the window program. */
@@ -2063,7 +2070,7 @@ export interface WindowReport {
   op: string;
   place?: WindowPlace;
   id?: number;
-  /** Path is what was picked, "" when the person cancelled. */
+  /** Path is what was picked, to open or to save to, "" when the person cancelled. */
   path?: string;
   error?: string;
   focused?: boolean;
@@ -2094,6 +2101,11 @@ export interface PickFolder {
  */
 export interface PickedFolder {
   environment: string;
+  path: string;
+}
+
+/** SavedFile is where a file was saved, "" when the person cancelled. */
+export interface SavedFile {
   path: string;
 }
 
@@ -2240,9 +2252,11 @@ export const WindowStart = "start";
 export const WindowFocus = "focus";
 export const WindowShow = "show";
 export const WindowPick = "pick";
+export const WindowSave = "save";
 export const WindowReady = "ready";
 export const WindowMoved = "place";
 export const WindowPicked = "picked";
 export const MethodPickFolder = "desktop.pickFolder";
 export const MethodOpenURL = "desktop.openURL";
 export const MethodNotify = "desktop.notify";
+export const MethodSaveDiagnostics = "desktop.saveDiagnostics";

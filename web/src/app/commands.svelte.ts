@@ -56,6 +56,7 @@ export function appCommands(): Command[] {
     { id: "go.settings", title: "Open settings", group: "Go", icon: "gear", key: "mod+,", run: () => app.go({ page: "settings", section: settingsSections[0] }) },
     { id: "go.keys", title: "Show all keys", group: "Go", icon: "keyboard", key: "mod+/", run: () => app.go({ page: "settings", section: "keys" }) },
     ...settingsSections.map((s): Command => ({ id: `settings.${s}`, title: `Settings: ${sectionNames[s]}`, group: "Settings", icon: "gear", run: () => app.go({ page: "settings", section: s }) })),
+    { id: "diagnostics.export", title: "Export diagnostics", group: "Settings", icon: "archive", words: "zip logs support", run: () => import("../features/diagnostics/diagnosis.svelte").then((d) => d.exportDiagnostics()) },
 
     { id: "thread.new", title: "New thread", group: "Thread", icon: "pen", key: "alt+n", words: "chat start", run: newThread },
     { id: "thread.rename", title: "Rename thread", group: "Thread", icon: "edit", key: "f2", when: "threadOpen", run: () => (view.dialog = { kind: "rename", env: thread().env, thread: thread().t }) },

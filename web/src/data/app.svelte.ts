@@ -1,10 +1,11 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, PickedFolder, ServerFrame, Settings, WSL, Update } from "../api/types.gen";
-import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodNotify, MethodOpeners, MethodOpenIn, MethodOpenURL, MethodPickFolder, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
+import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, PickedFolder, SavedFile, ServerFrame, Settings, WSL, Update } from "../api/types.gen";
+import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodNotify, MethodOpeners, MethodOpenIn, MethodOpenURL, MethodPickFolder, MethodSaveDiagnostics, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
+import { CallError } from "./errors";
 import { EnvironmentStore, type Session } from "./environment.svelte";
 import { Quiet } from "./quiet.svelte";
 import { type Route, parseRoute, routePath } from "./route";
@@ -218,6 +219,16 @@ export class App {
   /** exportDiagnostics is the archive and its name. */
   exportDiagnostics(): Promise<{ name: string; data: Blob }> {
     return this.session!.caller.download("/api/diagnostics", "catamaran-diagnostics.zip", 120_000);
+  }
+  /** saveDiagnostics has the desktop write the archive where the person says; undefined where no native window could ask. */
+  async saveDiagnostics(): Promise<SavedFile | undefined> {
+    try {
+      return await this.call<SavedFile>(MethodSaveDiagnostics, {}, 0);
+    } catch (e) {
+      const code = e instanceof CallError ? e.error.code : "";
+      if (code === "unavailable" || code === "not_found") return undefined;
+      throw e;
+    }
   }
   forwarding(): Promise<Forwarding> {
     return this.call(MethodForwardGet, {});

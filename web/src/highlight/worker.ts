@@ -66,7 +66,8 @@ onmessage = async (e: MessageEvent<Ask>) => {
   try {
     await load(lang);
     const h = await highlighter;
-    const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: 200 });
+    // A language's rules are compiled at their first use, within the first line's time.
+    const rows = h.codeToTokensBase(lines.join("\n"), { lang, theme: "ours", tokenizeMaxLineLength: longest, tokenizeTimeLimit: 1000 });
     answer.lines = rows.map(tokenRow);
   } catch {
     // Without colours, then.

@@ -4,6 +4,7 @@ import type { Diagnosis, Environment, Error as ApiError, Finding, Severity } fro
 import { app } from "../../data/app.svelte";
 import { toApiError } from "../../data/errors";
 import { saveFile } from "../../platform";
+import { toasts } from "../../ui/toast.svelte";
 
 export interface Group {
   id: string;
@@ -62,11 +63,16 @@ class Doctor {
     }
   }
 
-  async save(): Promise<void> {
+  /** save exports the archive: by the desktop where there is a native window, whose web view loses downloads, else by the browser. The answer is where it is, if that is known. */
+  async save(): Promise<string> {
+    if (this.exporting) return "";
     this.exporting = true;
     try {
+      const saved = await app.saveDiagnostics();
+      if (saved) return saved.path;
       const f = await app.exportDiagnostics();
       saveFile(f.name, f.data);
+      return "";
     } finally {
       this.exporting = false;
     }
@@ -74,3 +80,13 @@ class Doctor {
 }
 
 export const doctor = new Doctor();
+
+/** exportDiagnostics saves the archive and says where it is, or why not. */
+export async function exportDiagnostics(): Promise<void> {
+  try {
+    const path = await doctor.save();
+    if (path) toasts.say(`Saved to ${path}`);
+  } catch (e) {
+    toasts.error(e);
+  }
+}
