@@ -9,7 +9,7 @@ GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench chaos crash screenshots stories window test-window dist windows test-windows real-kit test-gits clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench heap chaos crash screenshots stories window test-window dist windows test-windows real-kit test-gits clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,12 @@ real-kit: windows ## a folder to run on a real Windows with WSL, without Go: out
 	  cp -r bin/windows-$$arch out/real-kit/catamaran-$$arch || exit 1; \
 	done
 	cp test/real/Run-Real.ps1 docs/windows-checklist.md out/real-kit/
+
+HEAP_DURATION ?= 1h
+
+heap: build ## the page's memory while three threads stream for HEAP_DURATION=1h: its heap at intervals, and what grew
+	CGO_ENABLED=0 $(GO) build -o bin/bench ./bench
+	./bin/bench -only '^heap$$' -duration $(HEAP_DURATION)
 
 test-gits: ## what calls git, with the Git of Debian 13; that of Debian 11 is refused (unpacks both into the user's cache; root)
 	$(GO) run ./tools/gits

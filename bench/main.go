@@ -4,7 +4,7 @@
 // run are what counts. It needs the programs of `make build`, and OpenCode from
 // `go run ./tools/agents install` for the comparison.
 //
-//	bench [-quick] [-only RE]
+//	bench [-quick] [-only RE] [-duration D]
 package main
 
 import (
@@ -47,6 +47,8 @@ type benchmark struct {
 type setup struct {
 	root, bin, tmp string
 	quick          bool
+	// duration is how long the page is watched for growth.
+	duration time.Duration
 }
 
 func (s *setup) program(name string) string { return filepath.Join(s.bin, name) }
@@ -65,6 +67,7 @@ func main() {
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
 	only := flag.String("only", ".", "benchmarks whose name matches")
+	duration := flag.Duration("duration", 3*time.Minute, "how long the page streams while its memory is watched")
 	flag.Parse()
 	re, err := regexp.Compile(*only)
 	if err != nil {
@@ -84,7 +87,7 @@ func main() {
 		os.Exit(1)
 	}
 	defer os.RemoveAll(tmp)
-	s := &setup{root: root, bin: filepath.Join(root, "bin"), tmp: tmp, quick: *quick}
+	s := &setup{root: root, bin: filepath.Join(root, "bin"), tmp: tmp, quick: *quick, duration: *duration}
 	var rows []row
 	failed := 0
 	for _, b := range benchmarks {

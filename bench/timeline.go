@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,10 +102,15 @@ const (
 type tasks struct {
 	longest, cpu float64
 	over50       int
+	// all is the processor time of every task, in ms; layouts and styles are how often the page was
+	// laid out and styled, forced how many of them in the middle of a script.
+	all, layoutMS, styleMS  float64
+	layouts, styles, forced int
 }
 
 func (t tasks) String() string {
-	return fmt.Sprintf("%d over 50 ms; the dearest took %.0f ms of processor time", t.over50, t.cpu)
+	return fmt.Sprintf("%d over 50 ms; the dearest took %.0f ms of processor time, all %.0f ms; %d layouts (%.0f ms, %d forced), %d style passes (%.0f ms)",
+		t.over50, t.cpu, t.all, t.layouts, t.layoutMS, t.forced, t.styles, t.styleMS)
 }
 
 func tasksOf(events []json.RawMessage) (t tasks) {
@@ -116,11 +123,12 @@ func tasksOf(events []json.RawMessage) (t tasks) {
 		TID  int     `json:"tid"`
 		Dur  float64 `json:"dur"`  // microseconds
 		CPU  float64 `json:"tdur"` // microseconds of the thread
+		TS   float64 `json:"ts"`
 		Args struct {
 			Name string `json:"name"`
 		} `json:"args"`
 	}
-	var all []event
+	var all, laid, scripts []event
 	for _, raw := range events {
 		var e event
 		if json.Unmarshal(raw, &e) != nil {
@@ -131,12 +139,36 @@ func tasksOf(events []json.RawMessage) (t tasks) {
 			main[key{e.PID, e.TID}] = true
 		case e.Ph == "X" && (e.Name == "RunTask" || e.Name == "ThreadControllerImpl::RunTask"):
 			all = append(all, e)
+		case e.Ph == "X" && (e.Name == "Layout" || e.Name == "UpdateLayoutTree"):
+			laid = append(laid, e)
+		case e.Ph == "X" && (e.Name == "FunctionCall" || e.Name == "EvaluateScript" || e.Name == "RunMicrotasks"):
+			scripts = append(scripts, e)
+		}
+	}
+	slices.SortFunc(scripts, func(a, b event) int { return cmp.Compare(a.TS, b.TS) })
+	for _, e := range laid {
+		if !main[key{e.PID, e.TID}] {
+			continue
+		}
+		if e.Name == "UpdateLayoutTree" {
+			t.styles, t.styleMS = t.styles+1, t.styleMS+e.CPU/1000
+			continue
+		}
+		t.layouts, t.layoutMS = t.layouts+1, t.layoutMS+e.CPU/1000
+		// Scripts nest: the outermost that began before is looked for among the last few.
+		i, _ := slices.BinarySearchFunc(scripts, e.TS, func(s event, at float64) int { return cmp.Compare(s.TS, at) })
+		for back := 1; back <= 8 && i-back >= 0; back++ {
+			if s := scripts[i-back]; s.PID == e.PID && s.TID == e.TID && s.TS+s.Dur >= e.TS+e.Dur {
+				t.forced++
+				break
+			}
 		}
 	}
 	for _, e := range all {
 		if !main[key{e.PID, e.TID}] {
 			continue
 		}
+		t.all += e.CPU / 1000
 		t.longest, t.cpu = max(t.longest, e.Dur/1000), max(t.cpu, e.CPU/1000)
 		if e.Dur > 50_000 {
 			t.over50++

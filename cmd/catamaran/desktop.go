@@ -341,7 +341,7 @@ func (d *desktop) trayQuit() {
 		if e == nil {
 			return
 		}
-		if err := d.system.Notify("Catamaran goes on", e.Message+" "+e.Hint); err != nil {
+		if err := d.system.Notify("Catamaran goes on", e.Message+" "+e.Hint, d.trayOpen); err != nil {
 			d.logs.log.Warn("the person was not told why the app goes on", "error", err)
 		}
 	}()

@@ -182,5 +182,7 @@ type OpenPath struct {
 
 type OpenedPath struct {
 	Environment string  `json:"environment"`
-	Project     Project `json:"project"`
+	Project     Project `json:"project,omitzero"`
+	// Thread is set in the place of Project where a notification about it was clicked.
+	Thread string `json:"thread,omitempty"`
 }

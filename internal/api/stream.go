@@ -50,7 +50,8 @@ type ServerFrame struct {
 	Terminal     *TerminalView   `json:"terminal,omitempty"`     // snapshot and event of topic terminal:<id>
 	Git          *GitStatus      `json:"git,omitempty"`          // snapshot and event of a topic git:
 	Job          *Job            `json:"job,omitempty"`          // snapshot and event of a topic job:
-	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project
+	Opened       *OpenedPath     `json:"opened,omitempty"`       // open: the page should show this project or thread
+	Settings     *Settings       `json:"settings,omitempty"`     // event of topic environments: another page changed them
 	Event        *Event          `json:"event,omitempty"`
 	Delta        *Delta          `json:"delta,omitempty"`
 }
@@ -71,7 +72,7 @@ const (
 	FrameSynchronized = "synchronized"
 	FrameResync       = "resync"
 	FramePong         = "pong"
-	FrameOpen         = "open" // gateway, topic environments: a path was opened from a terminal
+	FrameOpen         = "open" // gateway, topic environments: a path was opened from a terminal, or a notification was clicked
 )
 
 // TopicShell is the stream of projects and thread heads; TopicEnvironments the

@@ -92,8 +92,11 @@ type OpenURL struct {
 	URL string `json:"url"`
 }
 
-// Notify asks for a notification of the system; a click on it shows the window.
+// Notify asks for a notification of the system. A click on it shows the window, and
+// there the thread of the environment that it names, if it names one.
 type Notify struct {
-	Title string `json:"title"`
-	Body  string `json:"body"`
+	Title       string `json:"title"`
+	Body        string `json:"body"`
+	Environment string `json:"environment,omitempty"`
+	Thread      string `json:"thread,omitempty"`
 }

@@ -70,7 +70,13 @@ func (g *Gateway) extras(methods map[string]method) {
 	}
 	if s := g.o.Settings; s != nil {
 		methods[api.MethodSettingsGet] = typed(func(context.Context, api.Empty) (api.Settings, error) { return s.Get() })
-		methods[api.MethodSettingsSet] = typed(func(_ context.Context, c api.SettingsChange) (api.Settings, error) { return s.Set(c) })
+		methods[api.MethodSettingsSet] = typed(func(_ context.Context, c api.SettingsChange) (api.Settings, error) {
+			now, err := s.Set(c)
+			if err == nil {
+				g.tell(api.ServerFrame{Type: api.FrameEvent, Settings: &now})
+			}
+			return now, err
+		})
 	}
 	if g.o.Opener != nil {
 		methods[api.MethodOpeners] = typed(g.openers)

@@ -138,7 +138,10 @@ type Gateway struct {
 	transports map[string]*pooled
 	sockets    int
 	closing    bool
-	watchers   map[chan api.OpenedPath]struct{}
+	watchers   map[chan api.ServerFrame]struct{}
+	// late is what no page was there to be shown, until lateUntil.
+	late      *api.OpenedPath
+	lateUntil time.Time
 }
 
 // New validates the options; it opens nothing.
@@ -160,7 +163,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		o: o, codes: auth.NewCodes(codeLife), ready: make(chan struct{}),
-		transports: map[string]*pooled{}, watchers: map[chan api.OpenedPath]struct{}{},
+		transports: map[string]*pooled{}, watchers: map[chan api.ServerFrame]struct{}{},
 	}
 	g.base, g.cancel = context.WithCancel(context.Background())
 	g.methods = g.table()

@@ -200,14 +200,19 @@ func TestPortIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func() (int, func()) {
-		g, err := New(options(t, f.dir, f.pool, io.Discard))
+		g, err := New(options(t, f.dir, f.pool, f.log))
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- g.Run(ctx) }()
-		<-g.Ready()
+		select {
+		case <-g.Ready():
+		case err := <-done:
+			cancel()
+			t.Fatalf("%v\n%s", err, f.log)
+		}
 		return g.Port(), func() { cancel(); <-done }
 	}
 	second, stop := run()
@@ -221,7 +226,7 @@ func TestPortIsKept(t *testing.T) {
 		second, stop = run()
 	}
 	if second != first {
-		t.Errorf("port %d, then %d", first, second)
+		t.Errorf("port %d, then %d\n%s", first, second, f.log)
 	}
 	third, stop3 := run()
 	if third == second {

@@ -28,16 +28,7 @@ func (g *Gateway) openPath(ctx context.Context, r api.OpenPath) (api.OpenedPath,
 		return api.OpenedPath{}, err
 	}
 	opened := api.OpenedPath{Environment: id, Project: p}
-	g.mu.Lock()
-	unseen := len(g.watchers) == 0
-	for ch := range g.watchers {
-		select {
-		case ch <- opened:
-		default: // this page has not shown the last one yet; the newest wins with the next open
-		}
-	}
-	g.mu.Unlock()
-	if unseen && g.o.Activate != nil {
+	if unseen := g.show(opened); unseen && g.o.Activate != nil {
 		if err := g.o.Activate(ctx); err != nil {
 			g.o.Log.Warn("the path was added, but no window shows it", "error", err)
 		}
@@ -137,11 +128,56 @@ func (g *Gateway) callBackendWithin(ctx context.Context, wait time.Duration, id,
 	return nil
 }
 
-// watchOpened delivers opened paths until ctx ends; a reader that is behind misses all but the one it is at.
-func (g *Gateway) watchOpened(ctx context.Context) <-chan api.OpenedPath {
-	ch := make(chan api.OpenedPath, 1)
+const (
+	// toldMost is how much a page that is behind has before it; the oldest is dropped then.
+	toldMost = 4
+	// lateWait is how long a window that opens is still shown what was meant for it.
+	lateWait = time.Minute
+)
+
+// tell sends a frame of topic environments to every page; no reader holds it up.
+func (g *Gateway) tell(f api.ServerFrame) (pages int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for ch := range g.watchers {
+		for {
+			select {
+			case ch <- f:
+			default:
+				select {
+				case <-ch: // what it says is overtaken by what comes
+				default:
+				}
+				continue
+			}
+			break
+		}
+	}
+	return len(g.watchers)
+}
+
+// show has every page show it, or the one that opens within lateWait; it reports that none is there yet.
+func (g *Gateway) show(o api.OpenedPath) (unseen bool) {
+	if g.tell(api.ServerFrame{Type: api.FrameOpen, Opened: &o}) > 0 {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.late, g.lateUntil = &o, g.o.Now().Add(lateWait)
+	return true
+}
+
+// watchTold delivers what tell sends until ctx ends.
+func (g *Gateway) watchTold(ctx context.Context) <-chan api.ServerFrame {
+	ch := make(chan api.ServerFrame, toldMost)
 	g.mu.Lock()
 	g.watchers[ch] = struct{}{}
+	if g.late != nil {
+		if g.o.Now().Before(g.lateUntil) {
+			ch <- api.ServerFrame{Type: api.FrameOpen, Opened: g.late}
+		}
+		g.late = nil
+	}
 	g.mu.Unlock()
 	context.AfterFunc(ctx, func() {
 		g.mu.Lock()

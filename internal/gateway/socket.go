@@ -197,7 +197,7 @@ func (s *pageSocket) subscribe(f api.ClientFrame) {
 	}
 	ctx, stop := context.WithCancel(s.ctx)
 	s.subs[f.ID] = stop
-	opened := s.g.watchOpened(ctx)
+	told := s.g.watchTold(ctx)
 	s.work.Go(func() {
 		first := true
 		s.g.o.Environments.Watch(ctx, func(now api.Environments) {
@@ -216,8 +216,9 @@ func (s *pageSocket) subscribe(f api.ClientFrame) {
 	s.work.Go(func() {
 		for {
 			select {
-			case o := <-opened:
-				s.send(api.ServerFrame{Type: api.FrameOpen, ID: f.ID, Opened: &o})
+			case frame := <-told:
+				frame.ID = f.ID
+				s.send(frame)
 			case <-ctx.Done():
 				return
 			}

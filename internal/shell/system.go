@@ -19,8 +19,8 @@ const (
 // for which the log-off waits.
 type SystemOptions struct {
 	On func(SystemEvent)
-	// Tray asks for an icon in the notification area: a click calls Open, its menu Open
-	// and Quit, a click on a notification Open.
+	// Tray asks for an icon in the notification area (Windows): a click calls Open, its
+	// menu Open and Quit.
 	Tray bool
 	Open func()
 	Quit func()

@@ -1,4 +1,4 @@
-//go:build !windows
+//go:build !windows && !linux
 
 package shell
 
@@ -21,4 +21,4 @@ func (*System) Run(ctx context.Context) error {
 func (*System) CanNotify() bool { return false }
 
 // Notify shows nothing here; browsers and web views do it themselves.
-func (*System) Notify(title, body string) error { return nil }
+func (*System) Notify(title, body string, clicked func()) error { return nil }

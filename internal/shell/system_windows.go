@@ -67,6 +67,8 @@ type System struct {
 	mu     sync.Mutex
 	window windows.Handle // 0 before and after
 	shown  bool           // the icon is in the notification area
+	// clicked belongs to the notification that was shown last.
+	clicked func()
 }
 
 // NewSystem prepares; it shows nothing.
@@ -152,8 +154,10 @@ func (s *System) answer(window windows.Handle, msg uint32, wParam, lParam uintpt
 		return 1, true
 	case wmTray:
 		switch lParam & 0xffff {
-		case trayClicked, trayKeyed, trayNoteClicked:
+		case trayClicked, trayKeyed:
 			s.o.Open()
+		case trayNoteClicked:
+			s.noteClicked()
 		case wmContextMenu:
 			s.menu(window, wParam)
 		}

@@ -126,8 +126,9 @@ func (s *System) CanNotify() bool {
 	return s.shown
 }
 
-// Notify shows a notification; a click on it calls Open.
-func (s *System) Notify(title, body string) error {
+// Notify shows a notification; a click on it calls clicked. There is one at a time: a
+// newer one takes the place of the older.
+func (s *System) Notify(title, body string, clicked func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.shown {
@@ -140,7 +141,20 @@ func (s *System) Notify(title, body string) error {
 	if !notify(notifyModify, d) {
 		return fmt.Errorf("show a notification: the notification area refused it")
 	}
+	s.clicked = clicked
 	return nil
+}
+
+// noteClicked is for the notification that is shown, once.
+func (s *System) noteClicked() {
+	s.mu.Lock()
+	clicked := s.clicked
+	s.clicked = nil
+	s.mu.Unlock()
+	if clicked == nil {
+		clicked = s.o.Open
+	}
+	clicked()
 }
 
 // menu opens the icon's menu at the place that the system names; what is chosen comes as wmCommand.

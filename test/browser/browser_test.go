@@ -28,6 +28,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	maybeStandIn()
 	// A test here waits for a browser, a desktop and a distro most of the time:
 	// twice as many at once as there are processors halve the whole.
 	flag.Parse()

@@ -39,6 +39,35 @@ func Write(ctx context.Context, dir, folder string, messages int) error {
 	return err
 }
 
+// WriteThreads fills the state folder dir, which no backend may have open, with one
+// project at folder and so many threads of it that have nothing in them yet.
+func WriteThreads(ctx context.Context, dir, folder string, threads int) error {
+	s, err := store.Open(ctx, store.Options{Dir: home.Backend(dir)})
+	if err != nil {
+		return err
+	}
+	now := time.Now().UnixMilli()
+	project := api.Project{ID: ProjectID, Name: "many", Path: folder, AgentID: "demo", CreatedAt: now}
+	batch := []store.Event{{Stream: store.Shell, Event: api.Event{Type: api.EventProjectUpserted, At: now, Project: &project}}}
+	for n := 1; n <= threads && err == nil; n++ {
+		at := now - int64(threads-n)*60_000
+		t := api.Thread{ID: fmt.Sprintf("thread-%d", n), ProjectID: ProjectID, Title: fmt.Sprintf("Thread number %d of many", n), AgentID: "demo", Permission: api.PermissionSupervised, State: api.TurnCompleted, CreatedAt: at, UpdatedAt: at}
+		e := api.Event{Type: api.EventThreadUpserted, At: at, Thread: &t}
+		batch = append(batch, store.Event{Stream: store.ThreadStream(t.ID), Event: e}, store.Event{Stream: store.Shell, Event: e})
+		if n%perWrite == 0 || n == threads {
+			err = s.Commit(ctx, &store.Write{Events: batch})
+			batch = batch[:0]
+		}
+	}
+	if e := s.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return fmt.Errorf("write threads: %w", err)
+	}
+	return nil
+}
+
 // perWrite is how many turns are stored at once.
 const perWrite = 500
 

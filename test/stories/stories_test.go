@@ -227,7 +227,8 @@ func (b *tab) open(t *testing.T, name string) {
 	}), chromedp.Navigate(fmt.Sprintf("%s/?story=%s&theme=light&still", b.origin, name)),
 		chromedp.Poll[chromedp.Void](`window.storyReady === true`, chromedp.WithPollingInterval(30*time.Millisecond), chromedp.WithPollingTimeout(wait)))
 	if err != nil {
-		t.Fatalf("%s: %v", name, err)
+		shown, _ := b.text(`document.readyState + ": " + document.body.innerText.slice(-400)`)
+		t.Fatalf("%s does not stand: %v; the page says %q", name, err, shown)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // Windows has them. Their unit tests run as Windows programs. Not here: packages
 // whose tests are about sh, bash or Git, which this Windows does not have.
 var packages = []string{
-	"auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "shell", "store", "wsl",
+	"auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "settings", "shell", "store", "update", "wsl",
 }
 
 // beyond are tests of packages that meet a limit of Wine.
@@ -47,7 +47,7 @@ func TestPackages(t *testing.T) {
 			s := wine.Start(t)
 			dir := filepath.Join(s.Dir, "src")
 			exe := filepath.Join(dir, "unit.exe")
-			build := exec.Command("go", "test", "-c", "-o", exe, "./internal/"+pkg)
+			build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", exe, "./internal/"+pkg)
 			build.Dir = filepath.Join("..", "..")
 			build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 			if b, err := build.CombinedOutput(); err != nil {

@@ -22,6 +22,25 @@ import (
 	"catamaran/test/windows/wine"
 )
 
+// said is what a program has said so far. A program of Windows that outlives the
+// way into the session still writes when the way has ended.
+type said struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
 func asTester() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: wine.User, Gid: wine.User}, Pdeathsig: syscall.SIGKILL}
 }

@@ -25,7 +25,7 @@ func TestRealKit(t *testing.T) {
 	for _, b := range []struct {
 		env, args []string
 	}{
-		{[]string{"GOOS=windows"}, []string{"test", "-c", "-trimpath", "-tags", "realwsl", "-o", filepath.Join(kit, "real-amd64.exe"), "./test/real"}},
+		{[]string{"GOOS=windows"}, []string{"test", "-c", "-trimpath", "-ldflags=-s -w", "-tags", "realwsl", "-o", filepath.Join(kit, "real-amd64.exe"), "./test/real"}},
 		{[]string{"GOOS=linux"}, []string{"build", "-trimpath", "-o", filepath.Join(kit, "peer-linux-amd64"), "./test/real/peer"}},
 	} {
 		cmd := exec.Command("go", b.args...)

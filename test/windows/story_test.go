@@ -30,7 +30,7 @@ import (
 const patience = 2 * time.Minute
 
 // exes are the programs of the product, which must be gone when a story says so.
-var exes = []string{"catamaran.exe", "catamaran-backend.exe", "wsl.exe", "cmd.exe", "ping.exe"}
+var exes = []string{"catamaran.exe", "catamaran.com", "catamaran-backend.exe", "wsl.exe", "cmd.exe", "ping.exe"}
 
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -124,7 +124,7 @@ type story struct {
 	process *exec.Cmd
 	stdin   io.WriteCloser
 	ended   chan struct{}
-	errOut  *bytes.Buffer
+	errOut  *said
 	launch  api.Launch
 	woken   bool // its pipe has been dialled
 	client  page.Page
@@ -149,6 +149,7 @@ func setUp(t testing.TB, env *testscript.Env) error {
 	}
 	env.Setenv("CODE", code)
 	env.Setenv("LOCAL", local)
+	env.Setenv("APP", appDir)
 	env.Setenv("STATE", filepath.Join(local, "Catamaran"))
 	env.Setenv("UBUNTU", filepath.Join(s.sim, "distros", "Ubuntu"))
 	env.Setenv("SIM", s.sim)
@@ -159,7 +160,7 @@ func setUp(t testing.TB, env *testscript.Env) error {
 			<-s.ended
 			if t.Failed() {
 				log, _ := os.ReadFile(filepath.Join(local, "Catamaran", "desktop", "logs", "desktop.log"))
-				t.Logf("the desktop's stderr:\n%s\nthe end of its log:\n%s", s.errOut.Bytes(), log[max(0, len(log)-8000):])
+				t.Logf("the desktop's stderr:\n%s\nthe end of its log:\n%s", s.errOut, log[max(0, len(log)-8000):])
 			}
 		}
 	})
@@ -340,7 +341,7 @@ func (s *story) desktop(ts *testscript.TestScript, neg bool, args []string) {
 func (s *story) start(ts *testscript.TestScript, flags []string) error {
 	cmd := s.wine.Command(context.Background(), []string{"CATAMARAN_LOG=debug", "OPENAI_API_KEY=sk-story-secret-0123456789"},
 		appDir+`\catamaran.exe`, append([]string{"--no-window", "--owner-stdin"}, flags...)...)
-	s.errOut = &bytes.Buffer{}
+	s.errOut = &said{}
 	cmd.Stderr = s.errOut
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -365,7 +366,7 @@ func (s *story) start(ts *testscript.TestScript, flags []string) error {
 	}
 	line, err := bufio.NewReader(r).ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("no launch line: %w: %s", err, s.errOut.Bytes())
+		return fmt.Errorf("no launch line: %w: %s", err, s.errOut)
 	}
 	return s.launched(line)
 }
@@ -387,7 +388,7 @@ func (s *story) launched(line []byte) error {
 // startInBackground starts the desktop as log-in does: no window and no line; a further start asks where it is.
 func (s *story) startInBackground() error {
 	cmd := s.wine.Command(context.Background(), []string{"CATAMARAN_LOG=debug"}, appDir+`\catamaran.exe`, "run", "--background", "--owner-stdin")
-	s.errOut = &bytes.Buffer{}
+	s.errOut = &said{}
 	cmd.Stderr = s.errOut
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -405,7 +406,7 @@ func (s *story) startInBackground() error {
 			break
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the desktop has no icon: %s", s.errOut.Bytes())
+			return fmt.Errorf("the desktop has no icon: %s", s.errOut)
 		}
 	}
 	out, errOut, code := s.run("--no-window")
@@ -445,7 +446,7 @@ func (s *story) awaitEnd(ts *testscript.TestScript) {
 		ts.Fatalf("the desktop did not end")
 	}
 	if code := s.process.ProcessState.ExitCode(); code != 0 {
-		ts.Fatalf("the desktop ended with %d: %s", code, s.errOut.Bytes())
+		ts.Fatalf("the desktop ended with %d: %s", code, s.errOut)
 	}
 	s.process = nil
 }

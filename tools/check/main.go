@@ -117,6 +117,7 @@ var packages = []struct{ program, debian, why string }{
 	{"python3", "python3", "a second wsl.exe is written in it"},
 	{"vim", "vim", "a terminal is tested with it"},
 	{"htop", "htop", "a terminal is tested with it"},
+	{"dbus-daemon", "dbus-daemon", "notifications are tested with it"},
 }
 
 func (c *checker) tools() {

@@ -67,13 +67,13 @@ func Start(t testing.TB) *Session {
 	if out, err := exec.Command("cp", "-a", filepath.Join(dir, "prefix"), s.Prefix).CombinedOutput(); err != nil {
 		t.Fatalf("copy the template: %v: %s", err, out)
 	}
-	if err := os.Chmod(s.Prefix, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(s.Prefix, 0o755), noDisplay(s.Prefix)); err != nil {
 		t.Fatal(err)
 	}
 	// The first process lives as long as its input, which ends with this process at
-	// the latest; wineserver stays up between programs. Windows are made, but nowhere shown.
+	// the latest; wineserver stays up between programs.
 	s.enter = exec.Command("bash", filepath.Join(dir, "enter.sh"), filepath.Join(dir, "rootfs"), s.Prefix,
-		"bash", "-c", "wineserver -p && wine reg add 'HKCU\\Software\\Wine\\Drivers' /v Graphics /d null /f >/dev/null && wine --version && read -r _")
+		"bash", "-c", "wineserver -p && wine cmd /c ver </dev/null >/dev/null && wine --version && read -r _")
 	s.enter.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
 	s.enter.Stderr = &stderr
@@ -104,6 +104,19 @@ func Start(t testing.TB) *Session {
 		t.Fatalf("find the first process of the session: %v", err)
 	}
 	return s
+}
+
+// noDisplay makes windows be made, but nowhere shown. It must be in the registry
+// before the first program runs: the start of Windows itself makes the desktop,
+// and with another driver, which finds no display, programs fail to make windows
+// from then on, with no error said.
+func noDisplay(prefix string) error {
+	f, err := os.OpenFile(filepath.Join(prefix, "user.reg"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n[Software\\\\Wine\\\\Drivers] 1700000000\n\"Graphics\"=\"null\"\n")
+	return errors.Join(err, f.Close())
 }
 
 func (s *Session) close() {
@@ -157,14 +170,26 @@ func (s *Session) Run(env []string, name string, args ...string) (stdout, stderr
 	ctx, cancel := context.WithTimeout(context.Background(), startWait)
 	defer cancel()
 	cmd := s.Command(ctx, env, name, args...)
-	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		s.t.Fatalf("%s %q: %v\n%s%s", name, args, err, o.Bytes(), e.Bytes())
+	// Files, because Wine's console server keeps pipes open after the program's end.
+	o, err := os.CreateTemp(s.Dir, "out-")
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+	defer o.Close()
+	e, err := os.CreateTemp(s.Dir, "err-")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer e.Close()
+	cmd.Stdout, cmd.Stderr = o, e
+	err = cmd.Run()
+	out, oerr := os.ReadFile(o.Name())
+	errOut, eerr := os.ReadFile(e.Name())
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil || oerr != nil || eerr != nil {
+		s.t.Fatalf("%s %q: %v\n%s%s", name, args, errors.Join(err, oerr, eerr), out, errOut)
+	}
+	return string(out), string(errOut), cmd.ProcessState.ExitCode()
 }
 
 // C is the path outside of a path on drive C: C("app", "x.exe") is C:\app\x.exe.

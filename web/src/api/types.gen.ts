@@ -733,7 +733,9 @@ export interface OpenPath {
 
 export interface OpenedPath {
   environment: string;
-  project: Project;
+  project?: Project;
+  /** Thread is set in the place of Project where a notification about it was clicked. */
+  thread?: string;
 }
 
 /** Code names a kind of failure; stable, never translated. */
@@ -1529,8 +1531,10 @@ export interface ServerFrame {
   git?: GitStatus;
   /** snapshot and event of a topic job: */
   job?: Job;
-  /** open: the page should show this project */
+  /** open: the page should show this project or thread */
   opened?: OpenedPath;
+  /** event of topic environments: another page changed them */
+  settings?: Settings;
   event?: Event;
   delta?: Delta;
 }
@@ -2140,10 +2144,15 @@ export interface OpenURL {
   url: string;
 }
 
-/** Notify asks for a notification of the system; a click on it shows the window. */
+/**
+ * Notify asks for a notification of the system. A click on it shows the window, and
+ * there the thread of the environment that it names, if it names one.
+ */
 export interface Notify {
   title: string;
   body: string;
+  environment?: string;
+  thread?: string;
 }
 
 export const MethodDescriptor = "descriptor.get";

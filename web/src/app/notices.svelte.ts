@@ -51,6 +51,6 @@ function tell(env: string, t: Thread, what: Happening, agent: string): void {
   if (attention.here || settings.get("notifications.when") !== "away") return;
   const note = { title: t.title || "New thread", body: words[what](agent), tag: `${env} ${t.id}`, onclick: () => app.go({ page: "thread", env, thread: t.id }) };
   // A web view that may not is no person who said no: there the desktop does it, if it can.
-  if (!notify(note) && notifyState() !== "denied") void app.notify(note.title, note.body).catch(() => {});
+  if (!notify(note) && notifyState() !== "denied") void app.notify(note.title, note.body, env, t.id).catch(() => {});
   if (settings.get("notifications.sound")) play();
 }

@@ -1,7 +1,7 @@
 // The page's whole state: the session, the door's topic, an EnvironmentStore
 // each, the route. Features read it and call its methods; nothing else keeps state
 // that outlives a component.
-import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, OpenedPath, Openers, PickedFolder, SavedFile, ServerFrame, Settings, WSL, Update } from "../api/types.gen";
+import type { Diagnosis, Environment, EnvironmentLog, Environments, Error as ApiError, Forwarding, ForwardingChange, ModeChange, ModeConfig, Openers, PickedFolder, SavedFile, Settings, WSL, Update } from "../api/types.gen";
 import { MethodDiagnose, MethodDistrosRescan, MethodEnvironmentLog, MethodEnvironmentStart, MethodForwardGet, MethodForwardSet, MethodModeCancel, MethodModeChange, MethodModeDismiss, MethodNewIdentity, MethodNotify, MethodOpeners, MethodOpenIn, MethodOpenURL, MethodPickFolder, MethodSaveDiagnostics, MethodSettingsGet, MethodSettingsSet, MethodWSLRestart, TopicEnvironments } from "../api/types.gen";
 import { onReturn } from "../platform";
 import { Caller, environmentBase, forgetToken, newCommandId, renewIn, signIn } from "./door";
@@ -12,6 +12,7 @@ import { type Route, parseRoute, routePath } from "./route";
 import { settings } from "./settings.svelte";
 import { type LinkState, Socket, type SocketHost, socketURL } from "./socket";
 import { ThreadStore } from "./thread.svelte";
+import { openingWord } from "./words";
 
 export type Access = { kind: "checking" } | { kind: "in" } | { kind: "out"; reason: string; hint: string };
 
@@ -71,9 +72,12 @@ export class App {
       cursor: () => undefined,
       frame: (f) => {
         if (f.environments) this.setEnvironments(f.environments);
-        // A path was opened from a terminal.
-        const o = (f as ServerFrame & { opened?: OpenedPath }).opened;
-        if (o) this.go({ page: "project", env: o.environment, project: o.project.id });
+        // A path was opened from a terminal, or a notification of the system was clicked.
+        const o = f.opened;
+        if (o?.thread) this.go({ page: "thread", env: o.environment, thread: o.thread });
+        else if (o?.project) this.go({ page: "project", env: o.environment, project: o.project.id });
+        // Another window changed them.
+        if (f.settings) settings.told(f.settings);
       },
     });
     this.socket.start();
@@ -137,7 +141,7 @@ export class App {
     if (env.usable) return "";
     if (this.quiet.on) return "Changing where agents run";
     if (!env.live) return "Not running";
-    return env.lost ? "Reconnecting" : "Connecting";
+    return openingWord(env.link, env.lost);
   }
 
   store(id: string): EnvironmentStore | undefined {
@@ -207,9 +211,9 @@ export class App {
     if (this.environments && wsl) this.environments = { ...this.environments, wsl };
   }
 
-  /** notify shows a notification by the desktop's own system, where the page may not; a click on it shows the window. */
-  notify(title: string, body: string): Promise<void> {
-    return this.call(MethodNotify, { title, body });
+  /** notify shows a notification by the desktop's own system, where the page may not; a click on it shows the window with the thread. */
+  notify(title: string, body: string, environment: string, thread: string): Promise<void> {
+    return this.call(MethodNotify, { title, body, environment, thread });
   }
 
   /** diagnose runs every check; it may take as long as the slowest agent's start. */

@@ -1,8 +1,8 @@
 // One environment as the page holds it: what the desktop says of it, the
 // socket to its backend while there is one, its projects and threads. Without
 // a live backend nothing is requested; the last known projects stay visible.
-import type { Agent, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, FilePlace, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
-import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, PathFileBytes, TopicShell } from "../api/types.gen";
+import type { Agent, AgentInstance, AgentInstances, AgentOptions, AgentSessions, Agents, Attachment, AttachmentURL, Descriptor, Environment, Error as ApiError, FilePlace, Folder, Project, Search, SearchHits, SessionOpen, Thread, ThreadCreate } from "../api/types.gen";
+import { MethodAgentList, MethodAgentOptions, MethodAttachmentURL, MethodDescriptor, MethodFolderList, MethodInstanceList, MethodInstanceRemove, MethodInstanceSave, MethodProjectAdd, MethodProjectRemove, MethodProjectRename, MethodSearch, MethodSessionList, MethodSessionOpen, MethodThreadArchive, MethodThreadCreate, MethodThreadDelete, MethodThreadPin, MethodThreadRename, MethodThreadSeen, PathFileBytes, TopicShell } from "../api/types.gen";
 import { kept } from "../platform";
 import type { CallOptions, Caller } from "./door";
 import { newCommandId } from "./door";
@@ -216,6 +216,26 @@ export class EnvironmentStore {
         });
     }
     return this.agentsAsked;
+  }
+
+  /** instances are what was set for agents here; secrets come without their values. */
+  async instances(): Promise<AgentInstance[]> {
+    return (await this.call<AgentInstances>(MethodInstanceList, {})).instances ?? [];
+  }
+  async saveInstance(instance: AgentInstance): Promise<AgentInstance> {
+    const saved = await this.call<AgentInstance>(MethodInstanceSave, { instance }, { commandId: newCommandId() });
+    this.agentsChanged();
+    return saved;
+  }
+  async removeInstance(id: string): Promise<void> {
+    await this.call(MethodInstanceRemove, { id }, { commandId: newCommandId() });
+    this.agentsChanged();
+  }
+  /** agentsChanged asks again for agents and, when it is read next, for what they offer. */
+  private agentsChanged(): void {
+    this.agentsAsked = undefined;
+    this.offersAsked.clear();
+    void this.loadAgents();
   }
 
   /** options is what an agent offers in a project: asked for when first read, undefined until it is known. */

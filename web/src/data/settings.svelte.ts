@@ -102,6 +102,11 @@ export class Settings {
     }
   }
 
+  /** told takes what another window changed; a change of this page's own that is on its way answers for itself. */
+  told(s: Stored): void {
+    if (this.keeper && this.under === 0) this.take(s);
+  }
+
   private take(s: Stored): void {
     const { values, bad } = usable(s.values ?? {});
     this.own = values;

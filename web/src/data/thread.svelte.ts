@@ -2,6 +2,7 @@
 // in the log yet.
 import type { ApprovalAnswer, Attachment, Error as ApiError, Item, ItemOutputPart, QuestionAnswerPart, Reverted, SearchHits, Thread, ThreadHistory, ThreadPart, ThreadUpdate, Turn } from "../api/types.gen";
 import { MethodApprovalAnswer, MethodItemOutput, MethodQuestionAnswer, MethodRevertUndo, MethodSearch, MethodThreadHistory, MethodThreadSeen, MethodThreadUpdate, MethodTurnEdit, MethodTurnStart, MethodTurnStop, MethodTurnUnqueue, TopicThread } from "../api/types.gen";
+import { hidden, inFrame } from "../platform/frame";
 import { newCommandId } from "./door";
 import type { EnvironmentStore } from "./environment.svelte";
 import { shown, trimmed, withEarlier, withIsland, withIslandEarlier, withIslandLater } from "./history";
@@ -51,6 +52,9 @@ export class ThreadStore {
   /** Sent prompts whose turn is not in the log yet: shown at once. */
   pending = $derived(this.sent.filter((p) => !this.state.items.some((i) => i.kind === "user_message" && i.text === p.text && !p.before.has(i.turnId))));
   private arrived = new Set<string>();
+  /** What has come since the last frame was drawn, and the way to call its drawing off. */
+  private ahead: ThreadState | undefined;
+  private undraw: (() => void) | undefined;
 
   constructor(
     readonly env: EnvironmentStore,
@@ -60,11 +64,15 @@ export class ThreadStore {
   open(): void {
     this.leave ??= this.env.subscribe({
       topic: TopicThread + this.id,
-      cursor: () => this.state.seq,
+      cursor: () => this.now.seq,
       frame: (f) => {
-        const next = reduceThread(this.state, f);
+        const next = reduceThread(this.now, f);
         if (next === "again") return "again";
-        this.state = next;
+        if (f.type === "delta") {
+          this.drawSoon(next);
+          return;
+        }
+        this.draw(next);
         this.settle();
         if (f.type === "synchronized") {
           this.synchronized = true;
@@ -75,7 +83,25 @@ export class ThreadStore {
     });
   }
 
+  /** now is the newest state, also what is not drawn yet. */
+  private get now(): ThreadState {
+    return this.ahead ?? this.state;
+  }
+  /** drawSoon draws text that streams with the next frame: several deltas of a frame are one change of the document. */
+  private drawSoon(s: ThreadState): void {
+    const waits = this.ahead !== undefined;
+    this.ahead = s;
+    if (!waits || hidden()) this.undraw = inFrame(() => this.draw(this.now));
+  }
+  private draw(s: ThreadState): void {
+    this.undraw?.();
+    this.undraw = undefined;
+    this.ahead = undefined;
+    this.state = s;
+  }
+
   close(): void {
+    this.undraw?.();
     this.leave?.();
     this.leave = undefined;
   }
@@ -116,31 +142,31 @@ export class ThreadStore {
     const island = this.state.island !== undefined;
     const at = island ? this.state.island?.items[0]?.ordinal : this.state.from;
     if (at === undefined) return;
-    await this.load("earlier", { before: at, limit }, (p) => (this.state = island ? withIslandEarlier(this.state, at, p) : withEarlier(this.state, at, p)));
+    await this.load("earlier", { before: at, limit }, (p) => this.draw(island ? withIslandEarlier(this.now, at, p) : withEarlier(this.now, at, p)));
   }
 
   /** loadLater goes on from a place far away towards the newest items. */
   async loadLater(limit?: number): Promise<void> {
     const at = this.state.island?.items.at(-1)?.ordinal;
     if (at === undefined) return;
-    await this.load("later", { after: at, limit }, (p) => (this.state = withIslandLater(this.state, at, p)));
+    await this.load("later", { after: at, limit }, (p) => this.draw(withIslandLater(this.now, at, p)));
   }
 
   /** loadAround makes an item visible, wherever it is; rejects with not_found when it is gone. */
   async loadAround(itemId: string): Promise<void> {
     if (this.view.items.some((i) => i.id === itemId)) return;
     if (this.state.items.some((i) => i.id === itemId && i.ordinal >= this.state.from)) return this.toLatest();
-    await this.load("around", { around: itemId }, (p) => (this.state = withIsland(this.state, p)));
+    await this.load("around", { around: itemId }, (p) => this.draw(withIsland(this.now, p)));
   }
 
   /** toLatest goes back from a place far away to the newest items. */
   toLatest(): void {
-    if (this.state.island) this.state = { ...this.state, island: undefined };
+    if (this.now.island) this.draw({ ...this.now, island: undefined });
   }
 
   /** trim lets go of old items of a long thread; call it while the reader is at the end. */
   trim(): void {
-    if (!this.state.island && this.state.items.length > trimAbove) this.state = trimmed(this.state, trimTo);
+    if (!this.state.island && this.state.items.length > trimAbove) this.draw(trimmed(this.now, trimTo));
   }
 
   /** seen tells that a person has seen the thread as it is. */

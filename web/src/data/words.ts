@@ -98,6 +98,13 @@ export const permissionWords: Record<PermissionMode, { name: string; about: stri
   full: { name: "Full access", about: "Runs anything without asking" },
 };
 
+/** openingWord names what a backend that runs is still waited for: never just that something connects (W8.5). */
+export function openingWord(link: string, lost: boolean): string {
+  if (link === "open") return "Reading projects and threads";
+  if (link === "waiting") return "Waiting to reach its backend again";
+  return lost ? "Reaching its backend again" : "Opening the channel to its backend";
+}
+
 /** duration says milliseconds in words: "2.5 s", "1 min 4 s", "2 h 5 min". */
 export function duration(millis: number): string {
   const ms = Math.max(0, millis);

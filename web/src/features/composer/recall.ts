@@ -34,6 +34,15 @@ export class Recall {
     return this.typed;
   }
 
+  /** key is what an arrow key brings into a box: up on its first line and down on its last go through what was said before; undefined leaves the key to the box. */
+  key(up: boolean, box: Pick<HTMLTextAreaElement, "selectionStart" | "selectionEnd">, text: string, prompts: string[]): string | undefined {
+    const at = box.selectionStart;
+    if (at !== box.selectionEnd) return undefined;
+    if (!this.active && !(up && (at === 0 || !text))) return undefined;
+    if (up ? text.slice(0, at).includes("\n") : text.slice(at).includes("\n")) return undefined;
+    return up ? this.up(prompts, text) : this.down(prompts, text);
+  }
+
   reset(): void {
     this.at = -1;
     this.typed = "";

@@ -6,7 +6,7 @@ export const sections: { id: SettingsSection; name: string; icon: IconName; word
   { id: "general", name: "General", icon: "sliders", words: "" },
   { id: "appearance", name: "Appearance", icon: "palette", words: "looks" },
   { id: "environments", name: "Environments", icon: "layers", words: "wsl mode distro windows linux backend primary forwarded variables" },
-  { id: "agents", name: "Agents", icon: "robot", words: "codex claude gemini opencode install sign in path" },
+  { id: "agents", name: "Agents", icon: "robot", words: "codex claude gemini opencode install sign in path instance account arguments variables secret acp add" },
   { id: "keys", name: "Key bindings", icon: "keyboard", words: "shortcuts keyboard hotkeys" },
   { id: "git", name: "Git", icon: "branch", words: "" },
   { id: "terminal", name: "Terminal", icon: "terminal", words: "" },
