@@ -1,15 +1,18 @@
 # Catamaran. `make help` lists the targets.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+# A fixed length: git's own choice depends on how much else a clone holds.
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X catamaran/internal/build.Version=$(VERSION) -X catamaran/internal/build.Commit=$(COMMIT) $(UPDATES)
 # A release looks for newer ones where UPDATE_URL says, signed with the key whose public half is UPDATE_KEY.
 UPDATES  = $(if $(UPDATE_URL),-X catamaran/internal/build.UpdateURL=$(UPDATE_URL) -X catamaran/internal/build.UpdateKey=$(UPDATE_KEY))
-GOBUILD  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+# Version and commit are said above; Go's own stamp differs between a clone and a work tree.
+BUILD    = $(GO) build -trimpath -buildvcs=false
+GOBUILD  = CGO_ENABLED=0 $(BUILD) -ldflags "$(LDFLAGS)"
 EXE      = $(shell $(GO) env GOEXE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-wsl build carried web node_modules test test-agents bench heap chaos crash screenshots stories window test-window dist windows test-windows real-kit test-gits clean FORCE
+.PHONY: help run run-wsl build carried web node_modules test test-agents bench heap chaos crash screenshots stories window test-window dist programs test-dist windows test-windows real-kit test-gits clean FORCE
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,20 +59,29 @@ DIST_VERSION ?= $(or $(patsubst v%,%,$(shell git describe --tags --exact-match -
 
 dist: ## installers and packages for every system, into dist/ (on Linux); signed where CATAMARAN_SIGN_CERT and _KEY are set
 	$(GO) run ./tools/debian -for "the packages" nsis osslsigncode wixl
-	$(MAKE) web carried window windows VERSION=$(DIST_VERSION)
-	for target in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64; do \
-	  GOOS=$${target%-*} GOARCH=$${target#*-} CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(subst $(VERSION),$(DIST_VERSION),$(LDFLAGS))" -o bin/dist/$$target/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; \
-	done
+	$(MAKE) web carried window windows programs VERSION=$(DIST_VERSION)
 	$(GO) -C packaging/nfpm build -o ../../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	cd web && npx --no-install vite build --outDir ../out/page --emptyOutDir --config vite.licences.config.ts >/dev/null
 	$(GO) run ./tools/dist -version $(DIST_VERSION)
+
+# The desktop and backend of the systems that a cross-build gives, without the window.
+programs:
+	for target in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64; do \
+	  GOOS=$${target%-*} GOARCH=$${target#*-} $(GOBUILD) -o bin/dist/$$target/ ./cmd/catamaran ./cmd/catamaran-backend || exit 1; \
+	done
+
+test-dist: ## the packages: built twice and compared, signed, unpacked, installed, the Windows ones under Wine
+	$(GO) run ./tools/debian -for "the packages' tests" libarchive-tools msitools
+	$(MAKE) dist
+	$(GO) run ./tools/wine install
+	CATAMARAN_DIST_VERSION=$(DIST_VERSION) $(GO) run ./tools/check -only go -tags dist -packages ./test/dist
 
 WINDOW_NEEDS = pkg-config libgtk-3-dev libwebkit2gtk-4.1-dev
 
 # Not make run's: that works without, in a browser.
 window: ## the native window of this system, bin/catamaran-window; installs GTK and WebKit from Debian
 	$(GO) run ./tools/debian -for "the window" $(WINDOW_NEEDS)
-	cd desktop && CGO_ENABLED=1 $(GO) build -tags production,gtk3 -trimpath -ldflags "-s -w" -o ../bin/catamaran-window$(EXE) .
+	cd desktop && CGO_ENABLED=1 $(BUILD) -tags production,gtk3 -ldflags "-s -w" -o ../bin/catamaran-window$(EXE) .
 
 test-window: build window ## the native window under a display of its own, and the page in WebKit
 	$(GO) run ./tools/debian -for "the window's tests" webkit2gtk-driver xvfb xauth openbox dbus-x11 xdotool wmctrl imagemagick
@@ -83,7 +95,7 @@ crash: ## kill -9 the backend at random points, CRASHES times; nothing that was 
 windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
 	for arch in $(WINDOWS_ARCH); do \
-	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/windows-$$arch/ ./cmd/catamaran && \
+	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(BUILD) -ldflags "$(LDFLAGS) -H windowsgui" -o bin/windows-$$arch/ ./cmd/catamaran && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/catamaran.com ./cmd/catamaran && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran-backend && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch-test/ ./cmd/wslsim ./cmd/demoagent || exit 1; \
@@ -92,7 +104,7 @@ windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-
 	rm -f cmd/*/rsrc_windows_*.syso
 	$(GO) tool go-winres make --in desktop/winres/winres.json --out desktop/rsrc --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)"
 	for arch in $(WINDOWS_ARCH); do \
-	  (cd desktop && CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(GO) build -tags production -trimpath -ldflags "-s -w -H windowsgui" -o ../bin/windows-$$arch/catamaran-window.exe .) || exit 1; \
+	  (cd desktop && CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(BUILD) -tags production -ldflags "-s -w -H windowsgui" -o ../bin/windows-$$arch/catamaran-window.exe .) || exit 1; \
 	done
 	rm -f desktop/rsrc_windows_*.syso
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -40,8 +41,14 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
+// displays has one display server start at a time: two that look for a free
+// number at once may take halves of the same.
+var displays sync.Mutex
+
 func newDisplay(t *testing.T) *display {
 	t.Helper()
+	displays.Lock()
+	defer displays.Unlock()
 	need(t, "Xvfb", "openbox", "xdotool", "wmctrl", "import", "dbus-run-session")
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -161,13 +168,16 @@ func (d *display) seen() map[[3]uint32]int {
 	return seen
 }
 
+// patience bounds every wait: a machine with other work draws slowly.
+const patience = 4 * time.Minute
+
 // until waits for a condition of the world outside.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatal("not within 90 s: " + what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -207,12 +217,30 @@ func bin(t *testing.T) string {
 	return to
 }
 
+// output is what a program says, read while it may still speak.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
 // app starts the desktop as a person's click would, with a session bus of its own.
 func (d *display) app(bin, home string, env ...string) *exec.Cmd {
 	d.t.Helper()
 	cmd := exec.Command("dbus-run-session", "--", filepath.Join(bin, "catamaran"))
 	cmd.Env = append(append(d.env(), "CATAMARAN_HOME="+home, "CATAMARAN_LOG=debug"), env...)
-	var out bytes.Buffer
+	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start(d.t, cmd)
 	d.t.Cleanup(func() {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -42,9 +43,9 @@ func TestFilesInTheNativeWindow(t *testing.T) {
 	command := func(name string) func() {
 		return func() {
 			d.xdotool("key", "F1")
-			rest()
+			d.rest()
 			d.xdotool("type", "--delay", "30", name)
-			rest()
+			d.rest()
 			d.xdotool("key", "Return")
 		}
 	}
@@ -81,7 +82,7 @@ func TestFilesInTheNativeWindow(t *testing.T) {
 	// A folder by the dialog: typed into it, as GTK's takes paths, and added.
 	d.dialog(choose, func() {
 		command("Add a project")()
-		rest()
+		d.rest()
 		d.xdotool("key", "Tab") // from the field to the button beside it
 		d.xdotool("key", "space")
 	})
@@ -92,11 +93,11 @@ func TestFilesInTheNativeWindow(t *testing.T) {
 			return true
 		}
 		_ = d.try("key", "End", "Return") // the first may only take what was completed
-		rest()
+		d.rest()
 		return len(d.named(choose)) == 0
 	})
 	d.focus()
-	rest()
+	d.rest()
 	d.xdotool("key", "shift+Tab") // back to the field, which has the chosen folder now
 	d.xdotool("key", "Return")
 	until(t, "the chosen folder is a project", func() bool {
@@ -166,7 +167,7 @@ func TestWindowBackground(t *testing.T) {
 // page signs in as a further start would, beside the window.
 func (d *display) page(t *testing.T, programs, home string) func(args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(programs, "catamaran"), "--no-window")
 	cmd.Env = append(d.env(), "CATAMARAN_HOME="+home)
@@ -181,7 +182,7 @@ func (d *display) page(t *testing.T, programs, home string) func(args ...string)
 	base, _, _ := strings.Cut(launch.URL, "/#code=")
 	client := &page.Page{Base: base}
 	do := func(args ...string) (string, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		var out strings.Builder
 		err := client.Do(ctx, &out, args[0], args[1:], func(p string) string { return p })
@@ -201,8 +202,20 @@ func (d *display) named(name string) []string {
 	return strings.Fields(string(out))
 }
 
-// rest lets the page take in what was typed. What depends on it is tried again.
-func rest() { time.Sleep(400 * time.Millisecond) }
+// rest waits until what is on the display has come to rest after a key: two
+// pictures alike. What it cannot know is tried again by who depends on it.
+func (d *display) rest() {
+	const most = 20 * time.Second
+	var last map[[3]uint32]int
+	for end := time.Now().Add(most); time.Now().Before(end); {
+		time.Sleep(300 * time.Millisecond) // the first picture may be of before
+		now := d.seen()
+		if len(now) > 0 && maps.Equal(now, last) {
+			return
+		}
+		last = now
+	}
+}
 
 // dialog has the app's window open one of the system's dialogs, by keys, and waits
 // until that has the keyboard. Keys that came too early for the page are pressed again.
@@ -218,9 +231,9 @@ func (d *display) dialog(name string, keys func()) {
 		if len(d.named(name)) == 0 && time.Now().After(next) {
 			d.focus()
 			d.xdotool("key", "Escape") // what an earlier try has left open
-			rest()
+			d.rest()
 			keys()
-			next = time.Now().Add(20 * time.Second)
+			next = time.Now().Add(45 * time.Second)
 		}
 		return false
 	})
@@ -234,7 +247,7 @@ func (d *display) active() string {
 }
 
 func (d *display) try(args ...string) error {
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "xdotool", args...)
 	cmd.Env = d.env()

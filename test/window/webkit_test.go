@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"catamaran/test/product"
 )
@@ -44,7 +43,7 @@ func newWebKit(t *testing.T, d *display) *webkit {
 	l.Close()
 	driver := exec.Command("dbus-run-session", "--", "WebKitWebDriver", "--port="+strconv.Itoa(port))
 	driver.Env = append(d.env(), "HOME="+t.TempDir())
-	var said bytes.Buffer
+	var said output
 	driver.Stdout, driver.Stderr = &said, &said
 	start(t, driver)
 	t.Cleanup(func() {
@@ -78,7 +77,7 @@ func (w *webkit) try(method, path string, body, into any) error {
 	if err != nil {
 		return err
 	}
-	client := http.Client{Timeout: 60 * time.Second}
+	client := http.Client{Timeout: patience}
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

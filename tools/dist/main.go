@@ -35,22 +35,30 @@ type dist struct {
 	time    time.Time // of the commit
 	out     string    // where packages go
 	work    string    // scratch
+	bin     string    // what make dist has built
+	only    []string  // systems or kinds; all when empty
+	archs   []string
 	sign    *signer
 }
 
 func main() {
 	version := flag.String("version", "", "semantic version of the packages")
 	out := flag.String("out", "dist", "folder of the packages")
-	only := flag.String("only", "", "comma-separated: linux, darwin, windows, nsis, msi, deb, rpm")
+	bin := flag.String("bin", "bin", "folder of the programs")
+	only := flag.String("only", "", "comma-separated systems (linux, darwin, windows) or kinds (tar, deb, rpm, zip, nsis, msi)")
+	archs := flag.String("arch", "amd64,arm64", "comma-separated processors")
 	flag.Parse()
-	if err := run(*version, *out, *only); err != nil {
+	if err := run(*version, *out, *bin, *only, *archs); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)
 		os.Exit(1)
 	}
 }
 
-func run(version, out, only string) error {
-	d := &dist{version: strings.TrimPrefix(version, "v"), out: out}
+func run(version, out, bin, only, archs string) error {
+	d := &dist{version: strings.TrimPrefix(version, "v"), out: out, bin: bin, archs: strings.Split(archs, ",")}
+	if only != "" {
+		d.only = strings.Split(only, ",")
+	}
 	if d.version == "" {
 		return fmt.Errorf("-version is missing")
 	}
@@ -85,12 +93,11 @@ func run(version, out, only string) error {
 	if err := terms.writeSBOM(filepath.Join(d.out, "catamaran-"+d.version+".cdx.json"), d.time); err != nil {
 		return err
 	}
-	want := func(name string) bool { return only == "" || slices.Contains(strings.Split(only, ","), name) }
 	for _, step := range []struct {
 		name string
 		make func(*licences) error
 	}{{"linux", d.linux}, {"darwin", d.darwin}, {"windows", d.windows}} {
-		if !want(step.name) {
+		if !slices.ContainsFunc(kinds[step.name], func(kind string) bool { return d.wants(step.name, kind) }) {
 			continue
 		}
 		if err := step.make(terms); err != nil {
@@ -101,6 +108,14 @@ func run(version, out, only string) error {
 		return err
 	}
 	return d.report()
+}
+
+// kinds are the packages of each system.
+var kinds = map[string][]string{"linux": {"tar", "deb", "rpm"}, "darwin": {"tar"}, "windows": {"zip", "nsis", "msi"}}
+
+// wants tells whether this run makes a kind of package.
+func (d *dist) wants(system, kind string) bool {
+	return len(d.only) == 0 || slices.Contains(d.only, system) || slices.Contains(d.only, kind)
 }
 
 // numbers makes Windows' four numbers of a version; what comes after - or + has no place in them.

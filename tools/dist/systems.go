@@ -10,17 +10,19 @@ import (
 )
 
 // build is where `make dist` has put the programs of one system.
-func build(parts ...string) string { return filepath.Join(append([]string{"bin"}, parts...)...) }
+func (d *dist) build(parts ...string) string {
+	return filepath.Join(append([]string{d.bin}, parts...)...)
+}
 
 // linux makes an archive, a .deb and an .rpm for each architecture. The window is
 // of this machine's architecture only, for it is built with cgo.
 func (d *dist) linux(l *licences) error {
-	for _, arch := range []string{"amd64", "arm64"} {
+	for _, arch := range d.archs {
 		set := map[string]string{
-			"catamaran":         build("dist", "linux-"+arch, "catamaran"),
-			"catamaran-backend": build("carried", "catamaran-backend-linux-"+arch),
+			"catamaran":         d.build("dist", "linux-"+arch, "catamaran"),
+			"catamaran-backend": d.build("carried", "catamaran-backend-linux-"+arch),
 		}
-		if window := build("catamaran-window"); isFor(window, arch) {
+		if window := d.build("catamaran-window"); isFor(window, arch) {
 			set["catamaran-window"] = window
 		}
 		name := "catamaran-" + d.version + "-linux-" + arch
@@ -31,8 +33,10 @@ func (d *dist) linux(l *licences) error {
 		if err := d.settle(dir); err != nil {
 			return err
 		}
-		if err := d.tarGz(dir, filepath.Join(d.out, name+".tar.gz")); err != nil {
-			return err
+		if d.wants("linux", "tar") {
+			if err := d.tarGz(dir, filepath.Join(d.out, name+".tar.gz")); err != nil {
+				return err
+			}
 		}
 		lib := filepath.Join(d.work, "lib-"+arch)
 		for inside, from := range set {
@@ -46,8 +50,11 @@ func (d *dist) linux(l *licences) error {
 		if err := d.settle(lib); err != nil {
 			return err
 		}
-		nfpm := build("nfpm")
+		nfpm := d.build("nfpm")
 		for _, kind := range []string{"deb", "rpm"} {
+			if !d.wants("linux", kind) {
+				continue
+			}
 			env := []string{"DIST_ARCH=" + arch, "DIST_VERSION=" + d.version, "DIST_ROOT=" + dir, "DIST_LIB=" + lib}
 			if err := d.command(env, nfpm, "package", "--config", "packaging/linux/nfpm.yaml", "--packager", kind, "--target", d.out); err != nil {
 				return err
@@ -74,11 +81,11 @@ func isFor(path, arch string) bool {
 
 // darwin makes archives without the window: a web view there needs a Mac to build.
 func (d *dist) darwin(l *licences) error {
-	for _, arch := range []string{"amd64", "arm64"} {
+	for _, arch := range d.archs {
 		name := "catamaran-" + d.version + "-macos-" + arch
 		dir, err := d.stage(name, map[string]string{
-			"catamaran":         build("dist", "darwin-"+arch, "catamaran"),
-			"catamaran-backend": build("dist", "darwin-"+arch, "catamaran-backend"),
+			"catamaran":         d.build("dist", "darwin-"+arch, "catamaran"),
+			"catamaran-backend": d.build("dist", "darwin-"+arch, "catamaran-backend"),
 		}, l, "")
 		if err != nil {
 			return err
@@ -93,16 +100,16 @@ func (d *dist) darwin(l *licences) error {
 // windows makes the portable archive and the installer for each architecture,
 // and the MSI for amd64 (wixl knows no other).
 func (d *dist) windows(l *licences) error {
-	for _, arch := range []string{"amd64", "arm64"} {
-		from := build("windows-" + arch)
+	for _, arch := range d.archs {
+		from := d.build("windows-" + arch)
 		name := "catamaran-" + d.version + "-windows-" + arch
 		dir, err := d.stage(name, map[string]string{
 			"catamaran.exe":                         filepath.Join(from, "catamaran.exe"),
 			"catamaran.com":                         filepath.Join(from, "catamaran.com"),
 			"catamaran-backend.exe":                 filepath.Join(from, "catamaran-backend.exe"),
 			"catamaran-window.exe":                  filepath.Join(from, "catamaran-window.exe"),
-			"carried/catamaran-backend-linux-amd64": build("carried", "catamaran-backend-linux-amd64"),
-			"carried/catamaran-backend-linux-arm64": build("carried", "catamaran-backend-linux-arm64"),
+			"carried/catamaran-backend-linux-amd64": d.build("carried", "catamaran-backend-linux-amd64"),
+			"carried/catamaran-backend-linux-arm64": d.build("carried", "catamaran-backend-linux-arm64"),
 		}, l, ".txt")
 		if err != nil {
 			return err
@@ -115,15 +122,19 @@ func (d *dist) windows(l *licences) error {
 		if err := d.settle(dir); err != nil {
 			return err
 		}
-		if err := d.zip(dir, "Catamaran", filepath.Join(d.out, name+"-portable.zip")); err != nil {
-			return err
-		}
-		if err := d.nsis(dir, filepath.Join(d.out, name+"-setup.exe")); err != nil {
-			return err
-		}
-		if arch == "amd64" {
-			if err := d.msi(dir, filepath.Join(d.out, name+".msi")); err != nil {
-				return err
+		for _, p := range []struct {
+			kind, suffix string
+			make         func(dir, to string) error
+		}{
+			{"zip", "-portable.zip", func(dir, to string) error { return d.zip(dir, "Catamaran", to) }},
+			{"nsis", "-setup.exe", d.nsis},
+			{"msi", ".msi", d.msi},
+		} {
+			if !d.wants("windows", p.kind) || p.kind == "msi" && arch != "amd64" {
+				continue
+			}
+			if err := p.make(dir, filepath.Join(d.out, name+p.suffix)); err != nil {
+				return fmt.Errorf("%s: %w", p.kind, err)
 			}
 		}
 	}
@@ -151,7 +162,8 @@ func (d *dist) icon() (string, error) {
 	return to, writeIcon(to, []string{"assets/icon-16.png", "assets/icon-32.png", "assets/icon-48.png", "assets/icon-256.png"})
 }
 
-// msi is not signed while it is made: wixl has no hook, and its two random ids are made of the version.
+// msi is not signed while it is made, for wixl has no hook. Its two ids, random
+// elsewhere, are made of the version, so that the same commit gives the same bytes.
 func (d *dist) msi(dir, to string) error {
 	// wixl takes no absolute paths.
 	here, err := os.Getwd()
@@ -162,7 +174,10 @@ func (d *dist) msi(dir, to string) error {
 		return err
 	}
 	if err := d.command(nil, "wixl", "-a", "x64", "-D", "Number="+strings.Join(strings.Split(d.number, ".")[:3], "."), "-D", "Root="+dir,
-		"-D", "Package="+uuid("package "+d.version), "-o", to, "packaging/windows/catamaran.wxs"); err != nil {
+		"-D", "Product="+uuid("product "+d.version), "-o", to, "packaging/windows/catamaran.wxs"); err != nil {
+		return err
+	}
+	if err := settleMSI(to, uuid("package "+d.version), d.time); err != nil {
 		return err
 	}
 	return d.sign.file(to)
