@@ -12,13 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// pickFrom chooses in a select of the page.
-func (b *tab) pickFrom(id, value string) {
-	b.t.Helper()
-	b.see(id)
-	b.do("choose "+value, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})); })()`, css(id), value)))
-}
-
 // chooseAgent picks the agent of the composer by its name.
 func (b *tab) chooseAgent(name string) {
 	b.t.Helper()
