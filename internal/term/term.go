@@ -53,6 +53,8 @@ type Manager struct {
 	stall time.Duration
 	life  sync.WaitGroup // of shells
 	late  sync.WaitGroup // of things due in a moment
+	// floods is for readers, without mu.
+	floods floods
 
 	loading sync.Mutex // held while what an earlier backend left is read
 	opening sync.Mutex // one terminal opens at a time, so that a command id is one terminal

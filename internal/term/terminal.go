@@ -110,6 +110,8 @@ func awaited(done <-chan struct{}, d time.Duration) {
 // read takes the program's output until there is none any more.
 func (t *terminal) read(r *run) {
 	buf := make([]byte, readSize)
+	flow := &flow{}
+	defer t.m.floods.end(flow)
 	for {
 		t.awaitRoom(r)
 		n, err := r.console.read(buf)
@@ -118,6 +120,9 @@ func (t *terminal) read(r *run) {
 		}
 		if err != nil {
 			return
+		}
+		if rest := t.m.floods.after(flow, n, time.Now()); rest > 0 {
+			time.Sleep(rest)
 		}
 	}
 }

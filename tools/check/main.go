@@ -247,7 +247,7 @@ func (c *checker) allGoTests(run, tags string, pkgs []string) {
 }
 
 func (c *checker) goTests(run, tags, atOnce string, pkgs []string) {
-	args := []string{"test", "-json", "-race", "-shuffle=on", "-timeout=15m", "-p", atOnce}
+	args := []string{"test", "-json", "-race", "-shuffle=on", "-timeout=25m", "-p", atOnce}
 	if run != "" {
 		args = append(args, "-run", run)
 	}
