@@ -34,7 +34,7 @@ func bus(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	if err != nil {
-		t.Skip("dbus-daemon is missing; `go run ./tools/check -only tools` installs it")
+		t.Fatal("dbus-daemon is missing; `go run ./tools/check -only tools` installs it")
 	}
 	cmd := exec.Command(program, "--session", "--nofork", "--nopidfile", "--print-address")
 	out, err := cmd.StdoutPipe()
