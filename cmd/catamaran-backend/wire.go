@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -106,9 +107,17 @@ func newDesk(st state, log *slog.Logger, env func(context.Context) ([]string, er
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }
 
-func gitState(ctx context.Context, dir string) (isRepo bool, branch string) {
+// gitState tells what is checked out in a folder.
+func gitState(ctx context.Context, dir string) (git.CheckedOut, error) {
 	r, err := git.Open(ctx, dir)
-	return err == nil, r.Branch
+	if errors.Is(err, git.ErrNotRepo) {
+		return git.CheckedOut{}, nil
+	}
+	if err != nil {
+		// There is a repository, and why it can't be used is told with its status.
+		return git.CheckedOut{Repo: true}, err
+	}
+	return r.CheckedOut(ctx)
 }
 
 // demoAgent is this program as an agent.
