@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	stdruntime "runtime"
 	"strconv"
 	"strings"
@@ -61,9 +60,9 @@ type tab struct {
 // open starts a browser with a profile of its own and loads the address.
 func open(t *testing.T, address string) *tab {
 	t.Helper()
-	chromium, err := exec.LookPath("chromium")
+	chromium, err := product.Chromium()
 	if err != nil {
-		t.Fatal("chromium is missing; `go run ./tools/check -only tools` installs it")
+		t.Fatal(err)
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,

@@ -19,10 +19,14 @@ import (
 // hit sends a key to what has the focus.
 func (b *tab) hit(key string, mods ...chromedp.KeyOption) {
 	b.t.Helper()
+	if key == kb.Enter && len(mods) == 0 {
+		b.enter()
+		return
+	}
 	b.do("press "+key, chromedp.KeyEvent(key, mods...))
 }
 
-// enter presses Enter as one event with its text, as keyboards do.
+// enter presses Enter as one event with its text, as keyboards do: who takes the key down takes its text too.
 func (b *tab) enter() {
 	b.t.Helper()
 	b.do("press Enter", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {

@@ -31,6 +31,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -76,8 +77,8 @@ func build(t *testing.T) string {
 
 func TestStories(t *testing.T) {
 	t.Parallel()
-	chromium, err := exec.LookPath("chromium")
-	need(t, "chromium is missing, `go run ./tools/check -only tools` installs it", err)
+	chromium, err := product.Chromium()
+	need(t, "no browser", err)
 	_, err = os.Stat("/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf")
 	need(t, "fonts-liberation is missing, `go run ./tools/check -only tools` installs it", err)
 	axe, err := os.ReadFile(filepath.Join(product.Root(), "web", "node_modules", "axe-core", "axe.min.js"))
@@ -122,7 +123,17 @@ func TestStories(t *testing.T) {
 		if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 			t.Fatal(err)
 		}
-		tabs <- &tab{ctx: ctx, origin: srv.URL, axe: string(axe)}
+		tb := &tab{ctx: ctx, origin: srv.URL, axe: string(axe)}
+		if err := chromedp.Listen(ctx, func(ev any) {
+			if e, ok := ev.(*runtime.EventExceptionThrown); ok {
+				tb.mu.Lock()
+				defer tb.mu.Unlock()
+				tb.thrown = append(tb.thrown, e.ExceptionDetails.Text+fmt.Sprintf(" %+v", e.ExceptionDetails.Exception))
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		tabs <- tb
 	}
 	var seen sync.Map
 	t.Run("all", func(t *testing.T) {
@@ -156,11 +167,31 @@ func TestStories(t *testing.T) {
 type tab struct {
 	ctx         context.Context
 	origin, axe string
+
+	mu     sync.Mutex
+	thrown []string // exceptions of the page since the story was opened
+}
+
+// shows is what a state of a thread and its composer must have in view.
+var shows = map[string]string{
+	"done": "turn-footer", "done-open": "thread-item-tool_call", "running": "turn-working", "running-text": "steer", "ended": "turn-reason", "rich": "code-block",
+	"steps": "thread-item-plan", "steps-open": "tool-output", "approval": "approval-card", "edit-approval": "approval-edits", "question": "question-option",
+	"questions": "question-part", "plan": "approval-card", "pictures": "image", "sign-in": "turn-reason", "controls": "context-meter", "models": "model-list",
+	"mention": "suggestion", "slash": "suggestion", "new-thread": "composer-input",
 }
 
 // story opens it once: in light, then in dark, then narrow.
 func (b *tab) story(t *testing.T, name string, seen *sync.Map) {
 	b.open(t, name)
+	if id := shows[name]; id != "" {
+		b.until(t, id+" to be in view", fmt.Sprintf(`!!document.querySelector('[data-testid=%q]')?.getClientRects().length`, id))
+	}
+	if name == "rich" {
+		b.until(t, "the code to be coloured", `document.querySelectorAll('[data-testid="code-block"] .k1').length > 10`)
+		if got, err := b.text(`getComputedStyle(document.querySelector('.prose td:nth-child(2)')).textAlign`); err != nil || !strings.HasSuffix(got, "right") {
+			t.Errorf("a column that is aligned to the right is aligned to the %q, %v", got, err)
+		}
+	}
 	for _, theme := range []string{"light", "dark"} {
 		if theme == "dark" {
 			b.await(t, `window.storyTheme("dark")`)
@@ -185,12 +216,28 @@ func (b *tab) story(t *testing.T, name string, seen *sync.Map) {
 		}
 		compare(t, file, got)
 	}
+	// Colours were looked at above.
 	b.size(t, 400, 800)
 	b.await(t, `window.storyRests(120)`)
-	b.accessible(t, "400 pixels wide", "")
-	wider, err := b.text(`[...document.querySelectorAll("body, main, .page, .column, dialog[open]")].filter(e => e.scrollWidth > e.clientWidth + 1 && !["auto", "scroll"].includes(getComputedStyle(e).overflowX)).map(e => e.tagName + "." + e.className + " " + e.scrollWidth).join(", ")`)
+	b.accessible(t, "400 pixels wide", "", "color-contrast")
+	wider, err := b.text(`[...document.querySelectorAll("body, main, .page, .column, dialog[open], [data-testid=composer], [data-testid=approval-card], [data-testid=question-card]")].filter(e => (e.scrollWidth > e.clientWidth + 1 && !["auto", "scroll"].includes(getComputedStyle(e).overflowX)) || (e.matches(".column *, [data-testid]") && e.getBoundingClientRect().right > innerWidth + 1)).map(e => e.tagName + "." + e.className + " " + e.scrollWidth).join(", ")`)
 	if err != nil || wider != "" {
 		t.Errorf("at 400 pixels something is wider than its place: %s %v", wider, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.thrown {
+		t.Error("the page threw: ", e)
+	}
+	b.thrown = nil
+}
+
+func (b *tab) until(t *testing.T, what, expr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, wait)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](expr, chromedp.WithPollingInterval(30*time.Millisecond), chromedp.WithPollingTimeout(wait))); err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
 }
 
@@ -238,13 +285,18 @@ func (b *tab) text(expr string) (string, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[string](expr, chromedp.EvalAwaitPromise))
 }
 
-func (b *tab) accessible(t *testing.T, what, more string) {
+// accessible runs axe-core without the rules in off.
+func (b *tab) accessible(t *testing.T, what, more string, off ...string) {
 	t.Helper()
 	if _, err := b.text(`(() => { if (!window.axe) { ` + b.axe + ` } return ""; })()`); err != nil {
 		t.Fatal(err)
 	}
 	// What an agent writes begins with the heading it likes; the order is not the page's.
-	found, err := b.text(`axe.run(document, {resultTypes: ["violations"], rules: {"heading-order": {enabled: false}}` + more + `}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary)).join("\n"))`)
+	rules := ""
+	for _, r := range append(off, "heading-order") {
+		rules += fmt.Sprintf("%q: {enabled: false}, ", r)
+	}
+	found, err := b.text(`axe.run(document, {resultTypes: ["violations"], rules: {` + rules + `}` + more + `}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary)).join("\n"))`)
 	if err != nil {
 		t.Fatal(err)
 	}
