@@ -26,6 +26,7 @@ var benchmarks = []benchmark{
 	{"modes", benchModes},
 	{"page", benchPage},
 	{"timeline", benchTimeline},
+	{"typing", benchTyping},
 	{"heap", benchHeap},
 	{"terminal", benchTerminals},
 	{"stream", benchStream},

@@ -42,10 +42,6 @@ const painted = `(async () => {
 
 // benchPage drives Chromium through the first load and the mode change.
 func benchPage(ctx context.Context, s *setup) ([]row, error) {
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		return nil, fmt.Errorf("chromium is missing; `go run ./tools/check -only tools` installs it: %w", err)
-	}
 	var paint, usable, there, back sample
 	for i := range s.runs(8) {
 		err := func() error {
@@ -60,19 +56,11 @@ func benchPage(ctx context.Context, s *setup) ([]row, error) {
 			}
 			defer exec.Command(exe, "--shutdown").Run()
 			defer stop()
-			alloc, endAlloc := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-				chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless,
-				chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-				chromedp.UserDataDir(filepath.Join(s.tmp, fmt.Sprintf("profile%d", i))))...)
-			defer endAlloc()
-			tab, endTab := chromedp.NewContext(alloc)
-			defer endTab()
-			defer chromedp.Cancel(tab)
-			if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
+			run, end, err := newTab(ctx, s, fmt.Sprintf("page%d", i), time.Minute)
+			if err != nil {
 				return err
 			}
-			run, cancel := context.WithTimeout(tab, time.Minute)
-			defer cancel()
+			defer end()
 			if err := chromedp.Do(run, chromedp.Navigate(l.URL)); err != nil {
 				return err
 			}
