@@ -25,6 +25,7 @@ var benchmarks = []benchmark{
 	{"link", benchLink},
 	{"modes", benchModes},
 	{"page", benchPage},
+	{"change", benchChange},
 	{"timeline", benchTimeline},
 	{"typing", benchTyping},
 	{"heap", benchHeap},
