@@ -94,9 +94,10 @@ crash: ## kill -9 the backend at random points, CRASHES times; nothing that was 
 
 windows: web carried ## the Windows programs, amd64 and arm64, into bin/windows-*
 	for p in catamaran catamaran-backend; do (cd cmd/$$p && $(GO) tool go-winres make --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)") || exit 1; done
+	cd cmd/catamaran-console && $(GO) tool go-winres make --in ../catamaran/winres/winres.json --arch amd64,arm64 --file-version "$(NUMBER)" --product-version "$(NUMBER)"
 	for arch in $(WINDOWS_ARCH); do \
 	  CGO_ENABLED=0 GOOS=windows GOARCH=$$arch $(BUILD) -ldflags "$(LDFLAGS) -H windowsgui" -o bin/windows-$$arch/ ./cmd/catamaran && \
-	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/catamaran.com ./cmd/catamaran && \
+	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/catamaran.com ./cmd/catamaran-console && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch/ ./cmd/catamaran-backend && \
 	  GOOS=windows GOARCH=$$arch $(GOBUILD) -o bin/windows-$$arch-test/ ./cmd/wslsim ./cmd/demoagent || exit 1; \
 	  mkdir -p bin/windows-$$arch/carried && cp bin/carried/catamaran-backend-linux-* bin/windows-$$arch/carried/ || exit 1; \

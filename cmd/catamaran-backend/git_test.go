@@ -314,9 +314,16 @@ func TestAThreadInItsOwnWorktree(t *testing.T) {
 		t.Error("the agent does not find its folder")
 	}
 	if !slices.ContainsFunc(values(s.items), func(it api.Item) bool {
-		return it.Kind == api.ItemNotice && strings.Contains(it.Text, "made again")
+		return it.Kind == api.ItemNotice && strings.Contains(it.Text, "made again from its branch") && strings.Contains(it.Text, "set-up script was run again")
 	}) {
-		t.Error("nothing tells that it was made again")
+		t.Errorf("nothing tells that it was made again and set up: %+v", s.items)
+	}
+	if _, err := os.Stat(filepath.Join(th.Dir, "ready.txt")); err != nil {
+		t.Error("the worktree was not set up again: ", err)
+	}
+	before := th.SetupJobID
+	if th = call[api.Thread](d, api.MethodThreadPin, api.ThreadPin{ThreadID: th.ID}); th.SetupJobID == before || th.Branch != "side" {
+		t.Errorf("%+v", th)
 	}
 	// The script is mended and run again in the worktree that is there.
 	p = call[api.Project](d, api.MethodWorktreeScript, api.WorktreeScript{ProjectID: p.ID, Script: "exit 3"})
@@ -414,5 +421,76 @@ func TestGitRunsOnlyWhileSomebodyLooks(t *testing.T) {
 	if n := count(); n != before {
 		t.Errorf("git ran %d times while nobody looks", n-before)
 	}
+
+	// What is checked out is seen without git: after the repository is found its file is read.
+	s.send(api.ClientFrame{Type: api.FrameSubscribe, ID: "shell", Topic: api.TopicShell})
+	s.send(api.ClientFrame{Type: api.FrameSubscribe, ID: "h", Topic: api.TopicHead + p.ID})
+	var seen api.Project
+	branch := func(what string, ok func(p api.Project) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); !ok(seen); {
+			if time.Now().After(deadline) {
+				t.Fatalf("waited too long for %s: %+v", what, seen)
+			}
+			f := s.next()
+			if f.Shell != nil {
+				seen = f.Shell.Projects[0]
+			} else if f.Event != nil && f.Event.Project != nil {
+				seen = *f.Event.Project
+			}
+		}
+	}
+	outside := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command(real, args...)
+		cmd.Dir, cmd.Env = w.repo, w.env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	branch("the branch", func(p api.Project) bool { return p.Branch == "main" })
+	quiet("with an eye on the branch")
+	before = count()
+	outside("switch", "-q", "-c", "side")
+	branch("a branch made outside", func(p api.Project) bool { return p.Branch == "side" })
+	outside("switch", "-q", "--detach")
+	branch("no branch", func(p api.Project) bool { return p.Branch == "" && len(p.DetachedAt) == 40 })
+	quiet("after branches were switched")
+	if n := count(); n != before {
+		t.Errorf("git ran %d times for the branch", n-before)
+	}
+	// A repository that goes away and comes back is followed.
+	if err := os.Rename(filepath.Join(w.repo, ".git"), filepath.Join(w.home, "kept.git")); err != nil {
+		t.Fatal(err)
+	}
+	branch("no repository", func(p api.Project) bool { return !p.Git && p.DetachedAt == "" })
+	if err := os.Rename(filepath.Join(w.home, "kept.git"), filepath.Join(w.repo, ".git")); err != nil {
+		t.Fatal(err)
+	}
+	branch("the repository again", func(p api.Project) bool { return p.Git && len(p.DetachedAt) == 40 })
+	outside("switch", "-q", "side")
+	branch("its branch", func(p api.Project) bool { return p.Branch == "side" })
+	if err := os.Rename(w.repo, w.repo+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	quiet("while the folder is away")
+	if err := os.Rename(w.repo+"-away", w.repo); err != nil {
+		t.Fatal(err)
+	}
+	outside("switch", "-q", "main")
+	branch("a branch in the folder that came back", func(p api.Project) bool { return p.Branch == "main" })
+	s.send(api.ClientFrame{Type: api.FrameUnsubscribe, ID: "h"})
+	call[api.Empty](d, api.MethodPing, api.Empty{})
+	before = count()
+	outside("switch", "-q", "side")
+	quiet("while nobody looks at the branch")
+	if n := count(); n != before {
+		t.Errorf("git ran %d times while nobody looks at the branch", n-before)
+	}
+	// Whoever looks next sees it, and the app's own switch at once.
+	call[api.GitStatus](d, api.MethodGitStatus, api.GitPlace{ProjectID: p.ID})
+	branch("what was switched meanwhile", func(p api.Project) bool { return p.Branch == "side" })
+	call[api.GitStatus](d, api.MethodGitSwitch, api.GitSwitch{GitPlace: api.GitPlace{ProjectID: p.ID}, Branch: "main"})
+	branch("the app's switch", func(p api.Project) bool { return p.Branch == "main" })
 	d.goodbye()
 }

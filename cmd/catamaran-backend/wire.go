@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -87,7 +88,10 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 
 // newTerminals makes the owner of terminals, which start with the login environment where the engine says.
 func newTerminals(st state, log *slog.Logger, env *loginenv.Source, folder func(ctx context.Context, projectID, threadID string) (string, error)) (*term.Manager, error) {
-	return term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log})
+	var m *term.Manager
+	var room garbageRoom
+	m, err := term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log, Grew: func() { room.fit(m.Held()) }})
+	return m, err
 }
 
 // desk is what works with Git for people.
@@ -106,9 +110,17 @@ func newDesk(st state, log *slog.Logger, env func(context.Context) ([]string, er
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "backend.log") }
 
-func gitState(ctx context.Context, dir string) (isRepo bool, branch string) {
+// gitState tells what is checked out in a folder.
+func gitState(ctx context.Context, dir string) (git.CheckedOut, error) {
 	r, err := git.Open(ctx, dir)
-	return err == nil, r.Branch
+	if errors.Is(err, git.ErrNotRepo) {
+		return git.CheckedOut{}, nil
+	}
+	if err != nil {
+		// There is a repository, and why it can't be used is told with its status.
+		return git.CheckedOut{Repo: true}, err
+	}
+	return r.CheckedOut(ctx)
 }
 
 // demoAgent is this program as an agent.

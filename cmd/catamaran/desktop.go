@@ -47,11 +47,9 @@ func (c *runCommand) Run(t *terminal) error {
 		return err
 	}
 	defer inst.Close()
-	if exe, err := os.Executable(); err == nil && !c.NoWindow && !c.OwnerStdin {
-		if app, console := appOf(exe, runtime.GOOS); console {
-			inst.Close()
-			return c.leave(t, app)
-		}
+	if t.console && !c.NoWindow && !c.OwnerStdin {
+		inst.Close()
+		return c.leave(t)
 	}
 	logs, err := openLogs(t.logDir())
 	if err != nil {
@@ -70,7 +68,11 @@ func (c *runCommand) Run(t *terminal) error {
 }
 
 // leave starts the app so that it does not end with the terminal that this is typed in.
-func (c *runCommand) leave(t *terminal, app string) error {
+func (c *runCommand) leave(t *terminal) error {
+	app, err := program()
+	if err != nil {
+		return err
+	}
 	args := []string{"run"}
 	if c.Background {
 		args = append(args, "--background")

@@ -49,6 +49,7 @@ type commands struct {
 type terminal struct {
 	ctx      context.Context
 	stop     context.CancelFunc // gives signals back to the system
+	console  bool               // started by catamaran.com
 	stdin    io.Reader
 	out, err io.Writer
 	// state is the state folder, desktop the desktop's half of it.
@@ -57,14 +58,19 @@ type terminal struct {
 
 func main() {
 	proc.GuardMain()
-	if len(os.Args) > 1 { // a command; the app itself does not end with a terminal
+	console := os.Getenv(consoleVariable) != ""
+	_ = os.Unsetenv(consoleVariable) // children are not on its account
+	if len(os.Args) > 1 || console { // a command; the app itself does not end with a terminal
 		shell.AttachConsole()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(ctx, stop, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, stop, console, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-func run(ctx context.Context, stop context.CancelFunc, args []string, stdin io.Reader, out, errOut io.Writer) int {
+// consoleVariable tells that catamaran.com runs this, for a terminal of Windows.
+const consoleVariable = "CATAMARAN_CONSOLE"
+
+func run(ctx context.Context, stop context.CancelFunc, console bool, args []string, stdin io.Reader, out, errOut io.Writer) int {
 	var c commands
 	helped := -1
 	parser, err := kong.New(&c,
@@ -95,7 +101,7 @@ func run(ctx context.Context, stop context.CancelFunc, args []string, stdin io.R
 		fmt.Fprintln(errOut, "catamaran:", err)
 		return exitFailed
 	}
-	t := &terminal{ctx: ctx, stop: stop, stdin: stdin, out: out, err: errOut, state: state, desktop: home.Desktop(state)}
+	t := &terminal{ctx: ctx, stop: stop, console: console, stdin: stdin, out: out, err: errOut, state: state, desktop: home.Desktop(state)}
 	return t.report(k.Run(t))
 }
 

@@ -25,7 +25,7 @@ func exec(t *testing.T, args ...string) (code int, out, errOut string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var o, e bytes.Buffer
-	code = run(ctx, cancel, args, strings.NewReader(""), &o, &e)
+	code = run(ctx, cancel, false, args, strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()
 }
 
@@ -101,23 +101,6 @@ func TestLogs(t *testing.T) {
 	var l api.LogFiles
 	if err := json.Unmarshal([]byte(out), &l); err != nil || len(l.Files) != 1 || l.Files[0].Bytes != 14 {
 		t.Errorf("%s %v", out, err)
-	}
-}
-
-func TestAppOf(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		exe, goos, app string
-		console        bool
-	}{
-		{`C:\a\catamaran.exe`, "windows", `C:\a\catamaran.exe`, false},
-		{`C:\a\catamaran.com`, "windows", `C:\a\catamaran.exe`, true},
-		{`C:\a\CATAMARAN.COM`, "windows", `C:\a\CATAMARAN.exe`, true},
-		{"/srv/example.com", "linux", "/srv/example.com", false},
-	} {
-		if app, console := appOf(c.exe, c.goos); app != c.app || console != c.console {
-			t.Errorf("%s on %s: %s %v", c.exe, c.goos, app, console)
-		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"catamaran/internal/api"
@@ -34,8 +33,7 @@ func findPlaces() (places, error) {
 	return placesIn(dir, runtime.GOOS, func(p string) bool { _, err := os.Stat(p); return err == nil }), nil
 }
 
-// program is the app's own file. Where this is catamaran.com, the same program for
-// the terminals of Windows, it is catamaran.exe beside it.
+// program is the app's own file.
 func program() (string, error) {
 	exe, err := os.Executable()
 	if err == nil {
@@ -44,17 +42,7 @@ func program() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
-	app, _ := appOf(exe, runtime.GOOS)
-	return app, nil
-}
-
-// appOf is the app's file for a program's file, and whether that is the terminals' one.
-func appOf(exe, goos string) (app string, console bool) {
-	ext := filepath.Ext(exe)
-	if goos != "windows" || !strings.EqualFold(ext, ".com") {
-		return exe, false
-	}
-	return strings.TrimSuffix(exe, ext) + ".exe", true
+	return exe, nil
 }
 
 func placesIn(dir, goos string, exists func(string) bool) places {

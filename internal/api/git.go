@@ -31,10 +31,13 @@ const (
 // TopicGit prefixes "<projectId>" or "<projectId>/<threadId>": the Git status of
 // a place, watched while anybody subscribes. TopicJob prefixes a job's id. Both
 // give a snapshot, synchronized, and an event for every change, each with the
-// whole new state and without sequence numbers.
+// whole new state and without sequence numbers. TopicHead prefixes a place like
+// TopicGit, and has only what is checked out there watched, for the branches in
+// projects and threads: it gives an empty snapshot, synchronized, and nothing more.
 const (
-	TopicGit = "git:"
-	TopicJob = "job:"
+	TopicGit  = "git:"
+	TopicJob  = "job:"
+	TopicHead = "head:"
 )
 
 // GitPlace names a working tree: the thread's own where ThreadID is given, else the project's folder.

@@ -4,12 +4,15 @@ import "encoding/json"
 
 // Project is a directory of an environment.
 type Project struct {
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	Path    string `json:"path"`
-	Git     bool   `json:"git"`
-	Branch  string `json:"branch,omitempty"`
-	AgentID string `json:"agentId,omitempty"` // the agent used last
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Path string `json:"path"`
+	Git  bool   `json:"git"`
+	// Branch is checked out, or without one the commit DetachedAt, as was seen last: with the
+	// topic head:, with every Git status, and at the end of every turn.
+	Branch     string `json:"branch,omitempty"`
+	DetachedAt string `json:"detachedAt,omitempty"`
+	AgentID    string `json:"agentId,omitempty"` // the agent used last
 	// SetupScript is the command that is run in every new worktree.
 	SetupScript string `json:"setupScript,omitempty"`
 	CreatedAt   int64  `json:"createdAt"`
@@ -47,8 +50,9 @@ type Thread struct {
 	Unread bool `json:"unread,omitempty"`
 	// Dir is the thread's own working tree; "" is the project's folder.
 	Dir string `json:"dir,omitempty"`
-	// Branch is what was checked out in Dir when it was made; SetupJobID the job of its set-up script.
+	// Branch and DetachedAt are as a project's, in Dir; SetupJobID is the job of its set-up script.
 	Branch     string `json:"branch,omitempty"`
+	DetachedAt string `json:"detachedAt,omitempty"`
 	SetupJobID string `json:"setupJobId,omitempty"`
 	CreatedAt  int64  `json:"createdAt"`
 	UpdatedAt  int64  `json:"updatedAt"`

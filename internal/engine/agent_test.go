@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -202,6 +203,10 @@ func step(out *json.Encoder, in chan line, verb, rest string) string {
 	case "die":
 		fmt.Fprintln(os.Stderr, rest)
 		os.Exit(3)
+	case "git":
+		if b, err := exec.Command("git", strings.Fields(rest)...).CombinedOutput(); err != nil {
+			event(agent.Event{Kind: agent.KindMessage, ID: "m", Append: fmt.Sprintf("git failed: %s", b)})
+		}
 	case "write":
 		if err := os.WriteFile(id, []byte(rest2), 0o600); err != nil {
 			panic(err)

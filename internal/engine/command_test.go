@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"catamaran/internal/api"
+	"catamaran/internal/git"
 )
 
 func TestSlowReaderGetsOneResync(t *testing.T) {
@@ -101,7 +102,9 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 func TestProjects(t *testing.T) {
 	t.Parallel()
 	h := start(t, t.TempDir(), func(o *Options) {
-		o.Git = func(ctx context.Context, dir string) (bool, string) { return strings.HasSuffix(dir, "repo"), "main" }
+		o.Git = func(ctx context.Context, dir string) (git.CheckedOut, error) {
+			return git.CheckedOut{Repo: strings.HasSuffix(dir, "repo"), Branch: "main"}, nil
+		}
 	}, nil)
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"catamaran/internal/api"
 	"catamaran/internal/attachment"
 	"catamaran/internal/checkpoint"
+	"catamaran/internal/git"
 	"catamaran/internal/store"
 	"catamaran/internal/thread"
 	"catamaran/internal/worktree"
@@ -41,8 +42,9 @@ type Options struct {
 	Checkpoints Checkpoints
 	// Worktrees gives threads working trees of their own; nil refuses them.
 	Worktrees Worktrees
-	// Git tells whether a folder is in a Git working tree, and its branch; nil means never.
-	Git func(ctx context.Context, dir string) (isRepo bool, branch string)
+	// Git tells what is checked out in a folder; nil means that none is a repository. An
+	// error means that it is not known.
+	Git func(ctx context.Context, dir string) (git.CheckedOut, error)
 	// Phase is told of every phase change: with failed the reason, with ready what people
 	// should be told all the same (Notice), or nil.
 	Phase func(api.Phase, *api.Error)
@@ -87,9 +89,10 @@ type Worktrees interface {
 	// Setup starts the project's set-up script in it, as the job of that id.
 	Setup(p api.Project, threadID, id string, m worktree.Made) (api.Job, error)
 	// Again starts it once more in the working tree that a thread has.
-	Again(ctx context.Context, p api.Project, t api.Thread, id string) (api.Job, error)
-	// Enter waits until a thread can work in its working tree; notice is to be told.
-	Enter(ctx context.Context, p api.Project, t api.Thread) (notice string, err error)
+	Again(ctx context.Context, p api.Project, t api.Thread) (api.Job, error)
+	// Enter waits until a thread can work in its working tree; notice is to be told, and
+	// began is told the job of another set-up.
+	Enter(ctx context.Context, p api.Project, t api.Thread, began func(jobID string)) (notice string, err error)
 }
 
 // timing is every wait of the engine; tests shorten it.
@@ -123,8 +126,9 @@ type Engine struct {
 	// options are what agents said of themselves.
 	options optionsCache
 
-	// shellMu serialises what changes projects and the set of threads.
-	shellMu sync.Mutex
+	// shellMu serialises what changes projects and the set of threads; headMu looks at what
+	// is checked out, so that an older one never replaces a newer. headMu is taken first.
+	shellMu, headMu sync.Mutex
 
 	mu       sync.Mutex
 	phase    api.Phase

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"catamaran/internal/api"
+	"catamaran/internal/git"
 	"catamaran/internal/store"
 	"catamaran/internal/thread"
 )
@@ -19,11 +20,12 @@ func (e *Engine) AddProject(ctx context.Context, commandID string, r api.Project
 		if err != nil {
 			return api.Project{}, err
 		}
-		var isRepo bool
-		var branch string
+		var at git.CheckedOut
 		if e.o.Git != nil {
 			gctx, cancel := context.WithTimeout(ctx, e.t.call)
-			isRepo, branch = e.o.Git(gctx, path)
+			if at, err = e.o.Git(gctx, path); err != nil {
+				e.log.Info("look for a repository", "path", path, "error", err)
+			}
 			cancel()
 		}
 		e.shellMu.Lock()
@@ -37,7 +39,7 @@ func (e *Engine) AddProject(ctx context.Context, commandID string, r api.Project
 		if name == "" {
 			name = filepath.Base(path)
 		}
-		p := api.Project{ID: newID("p"), Name: name, Path: path, Git: isRepo, Branch: branch, CreatedAt: e.now()}
+		p := api.Project{ID: newID("p"), Name: name, Path: path, Git: at.Repo, Branch: at.Branch, DetachedAt: at.DetachedAt, CreatedAt: e.now()}
 		return p, c.commit(ctx, p.ID, []store.Event{e.projectEvent(c, p)}, p)
 	})
 }

@@ -381,4 +381,5 @@ func (a *actor) over(r *attempt, end thread.End) {
 		a.idle.Reset(a.e.t.idle)
 	}
 	a.must(end, r.trace)
+	a.lookAtHead()
 }

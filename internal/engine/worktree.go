@@ -8,6 +8,7 @@ import (
 
 	"catamaran/internal/api"
 	"catamaran/internal/store"
+	"catamaran/internal/thread"
 	"catamaran/internal/worktree"
 )
 
@@ -74,7 +75,14 @@ func (a *actor) enter(ctx context.Context, t api.Thread) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, worktree.ScriptTimeout+treeBound)
 	defer cancel()
-	return a.e.o.Worktrees.Enter(ctx, a.project, t)
+	// The script may have been written since the project was read.
+	p, err := a.e.project(ctx, a.st, t.ProjectID)
+	if err != nil {
+		return "", err
+	}
+	return a.e.o.Worktrees.Enter(ctx, p, t, func(jobID string) {
+		a.post(func() { a.must(thread.SettingUp{JobID: jobID}, a.trace()) })
+	})
 }
 
 // astray reports whether the thread's own working tree is gone: an agent that was
@@ -121,7 +129,7 @@ func (e *Engine) SetUpAgain(ctx context.Context, commandID string, r api.ThreadR
 		case t.State == api.TurnRunning || t.State == api.TurnWaiting:
 			return api.Job{}, &api.Error{Code: api.CodeConflict, Message: "A turn of this thread is running.", Hint: "Wait for its end, or stop it.", Retryable: true}
 		}
-		return e.o.Worktrees.Again(ctx, p, t, worktree.SetupID(t.ID))
+		return e.o.Worktrees.Again(ctx, p, t)
 	})
 }
 

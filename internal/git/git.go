@@ -206,8 +206,8 @@ func missing() error {
 }
 
 // Repo is a working tree. Top is its root (absolute), GitDir the repository's
-// directory of this working tree, Branch the checked-out branch ("" when detached).
-type Repo struct{ Top, GitDir, Branch string }
+// directory of this working tree.
+type Repo struct{ Top, GitDir string }
 
 // CommonDir is the directory that all working trees of the repository share;
 // GitDir itself in the main one.
@@ -259,9 +259,7 @@ func Open(ctx context.Context, dir string) (Repo, error) {
 	if !ok || !ok2 || top == "" || gitDir == "" {
 		return Repo{}, ErrNotRepo
 	}
-	r := Repo{Top: filepath.FromSlash(top), GitDir: filepath.FromSlash(gitDir)}
-	r.Branch = branch(r.GitDir)
-	return r, nil
+	return Repo{Top: filepath.FromSlash(top), GitDir: filepath.FromSlash(gitDir)}, nil
 }
 
 // Inside reports whether dir or one of its parents holds a ".git", without
@@ -279,15 +277,39 @@ func Inside(dir string) bool {
 	}
 }
 
-// branch reads HEAD itself: a file read in the place of a process, and right
-// for a branch without a commit too. Repositories whose refs are no files keep
-// a placeholder there, which reads as detached.
-func branch(gitDir string) string {
-	name, ok := strings.CutPrefix(readLine(filepath.Join(gitDir, "HEAD")), "ref: refs/heads/")
-	if !ok || name == ".invalid" {
-		return ""
+// CheckedOut is what a folder is at: a branch, or the commit DetachedAt where none
+// is checked out. Repo is false outside Git; nothing else is set then.
+type CheckedOut struct {
+	Repo               bool
+	Branch, DetachedAt string
+}
+
+// CheckedOut tells what is checked out. It reads HEAD's own file in the place of a
+// process, which is right for a branch without a commit too; where refs are no
+// files there is a placeholder in it, and Git is asked.
+func (r Repo) CheckedOut(ctx context.Context) (CheckedOut, error) {
+	h := CheckedOut{Repo: true}
+	b, err := os.ReadFile(filepath.Join(r.GitDir, "HEAD"))
+	if err != nil {
+		return h, fmt.Errorf("read HEAD: %w", err)
 	}
-	return name
+	line := strings.TrimSpace(string(b))
+	name, isBranch := strings.CutPrefix(line, "ref: refs/heads/")
+	switch {
+	case isBranch && name != ".invalid":
+		h.Branch = name
+		return h, nil
+	case !strings.HasPrefix(line, "ref:"):
+		h.DetachedAt = line
+		return h, nil
+	}
+	out, err := Run(ctx, Command{Dir: r.Top, Args: []string{"symbolic-ref", "--quiet", "HEAD"}, Max: 4096})
+	if name, ok := strings.CutPrefix(strings.TrimSpace(string(out.Stdout)), "refs/heads/"); err == nil && ok {
+		h.Branch = name
+		return h, nil
+	}
+	h.DetachedAt, err = Head(ctx, r.Top)
+	return h, err
 }
 
 // minVersion is the oldest Git that is known to do all we ask.

@@ -80,7 +80,15 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v, %v", dir, got, err, want, wantErr)
 		}
 	}
-	want := Repo{Top: repo, GitDir: filepath.Join(repo, ".git"), Branch: "trunk/x"}
+	at := func(r Repo, want CheckedOut) {
+		t.Helper()
+		want.Repo = true
+		if got, err := r.CheckedOut(t.Context()); err != nil || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", r.Top, got, err, want)
+		}
+	}
+	want := Repo{Top: repo, GitDir: filepath.Join(repo, ".git")}
+	at(want, CheckedOut{Branch: "trunk/x"})
 	check(repo, want, nil)
 	check(sub, want, nil)
 	check(plain, Repo{}, ErrNotRepo)
@@ -89,10 +97,17 @@ func TestOpen(t *testing.T) {
 	run(t, repo, "commit", "-q", "--allow-empty", "-m", "one")
 	work := filepath.Join(base, "work")
 	run(t, repo, "worktree", "add", "-q", work, "-b", "side")
-	check(work, Repo{Top: work, GitDir: filepath.Join(repo, ".git", "worktrees", "work"), Branch: "side"}, nil)
+	side := Repo{Top: work, GitDir: filepath.Join(repo, ".git", "worktrees", "work")}
+	check(work, side, nil)
+	at(side, CheckedOut{Branch: "side"})
 	run(t, repo, "checkout", "-q", "--detach")
-	want.Branch = ""
 	check(repo, want, nil)
+	head := run(t, repo, "rev-parse", "HEAD")
+	at(want, CheckedOut{DetachedAt: head})
+	// What HEAD's file does not tell is asked: a ref that is no branch, refs that are no files.
+	run(t, repo, "update-ref", "refs/elsewhere/x", "HEAD")
+	run(t, repo, "symbolic-ref", "HEAD", "refs/elsewhere/x")
+	at(want, CheckedOut{DetachedAt: head})
 
 	fake := filepath.Join(base, "fake")
 	if err := os.MkdirAll(filepath.Join(fake, ".git"), 0o755); err != nil {

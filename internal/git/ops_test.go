@@ -423,7 +423,7 @@ func TestWorktreeCommands(t *testing.T) {
 	if err != nil || len(list) != 3 || !list[0].Main || list[0].Branch != "main" || !list[1].Missing || list[1].Branch != "one" || list[2].Path != two {
 		t.Fatalf("%+v %v", list, err)
 	}
-	if err := RepairWorktree(ctx, dir, one, "one"); err != nil {
+	if kept, err := RepairWorktree(ctx, dir, one, "one", ""); err != nil || !kept {
 		t.Fatal(err)
 	}
 	if b, _ := os.ReadFile(filepath.Join(one, "new")); string(b) != "n" {
@@ -433,7 +433,7 @@ func TestWorktreeCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, dir, "checkout", "-q", "--ignore-other-worktrees", "side")
-	if err := RepairWorktree(ctx, dir, two, "side"); err != nil {
+	if kept, err := RepairWorktree(ctx, dir, two, "side", ""); err != nil || kept {
 		t.Fatal(err)
 	}
 	if st := status(t, two); !st.Detached || !st.Linked {

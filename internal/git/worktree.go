@@ -103,19 +103,31 @@ func AddWorktree(ctx context.Context, dir, path, newBranch, base, branch string)
 }
 
 // RepairWorktree makes a working tree again whose folder was removed outside
-// the app: at the same path, with the branch it had, or detached at head where
-// the branch is gone or in use. It reports what is checked out.
-func RepairWorktree(ctx context.Context, dir, path, branch string) error {
+// the app: at the same path, with the branch it had, or without one at the commit
+// it had. Where neither can be it is at the main working tree's commit, and kept is false.
+func RepairWorktree(ctx context.Context, dir, path, branch, commit string) (kept bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, WorktreeTimeout, errors.New("it took longer than "+WorktreeTimeout.String()))
 	defer cancel()
-	err := AddWorktree(ctx, dir, path, "", "", branch)
+	detach := []string{"worktree", "add", "--force", "--quiet", "--detach", "--", path}
+	if strings.HasPrefix(commit, "-") {
+		commit = ""
+	}
+	switch {
+	case branch != "":
+		err = AddWorktree(ctx, dir, path, "", "", branch)
+	case commit != "":
+		_, err = Run(ctx, Command{Dir: dir, Args: append(detach[:len(detach):len(detach)], commit), Hooks: true})
+		err = Explain("make the worktree", err)
+	default:
+		err = &api.Error{Code: api.CodeInvalid, Message: "It is not known what was checked out."}
+	}
 	if err == nil {
-		return nil
+		return true, nil
 	}
-	if _, derr := Run(ctx, Command{Dir: dir, Args: []string{"worktree", "add", "--force", "--quiet", "--detach", "--", path}, Hooks: true}); derr != nil {
-		return err
+	if _, derr := Run(ctx, Command{Dir: dir, Args: detach, Hooks: true}); derr != nil {
+		return false, err
 	}
-	return nil
+	return false, nil
 }
 
 // RemoveWorktree removes a working tree with its files, and forgets one whose

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -61,20 +60,7 @@ func newTree(spec Spec, _ *exec.Cmd) (*tree, error) {
 }
 
 // newJob makes a job that ends with its last handle.
-func newJob() (windows.Handle, error) {
-	job, err := windows.CreateJobObject(nil, nil)
-	if err != nil {
-		return 0, fmt.Errorf("create job: %w", err)
-	}
-	info := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{}
-	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
-		windows.CloseHandle(job)
-		return 0, fmt.Errorf("limit job: %w", err)
-	}
-	return job, nil
-}
+func newJob() (windows.Handle, error) { return newJobWith(windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE) }
 
 func (t *tree) start(cmd *exec.Cmd) (err error) {
 	t.mu.Lock()

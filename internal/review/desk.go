@@ -42,6 +42,7 @@ type Desk struct {
 
 	mu      sync.Mutex
 	looks   map[api.GitPlace]*look
+	heads   map[api.GitPlace]*headLook
 	busy    map[string]chan struct{} // repositories being changed, by their common directory
 	version bool                     // git was found to be new enough
 	closed  bool
@@ -56,7 +57,7 @@ func New(o Options) (*Desk, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{o: o, looks: map[api.GitPlace]*look{}, busy: map[string]chan struct{}{}}, nil
+	return &Desk{o: o, looks: map[api.GitPlace]*look{}, heads: map[api.GitPlace]*headLook{}, busy: map[string]chan struct{}{}}, nil
 }
 
 // Close ends every look and waits for them. It is idempotent.
@@ -66,6 +67,9 @@ func (d *Desk) Close() {
 	for _, l := range d.looks {
 		l.cancel()
 	}
+	for _, h := range d.heads {
+		h.cancel()
+	}
 	d.mu.Unlock()
 	d.running.Wait()
 }
@@ -73,7 +77,7 @@ func (d *Desk) Close() {
 // Stream is a subscription.
 type Stream = *topic.Subscription
 
-// Subscribe attaches to a topic git: or job:; ok tells whether the name is one.
+// Subscribe attaches to a topic git:, head: or job:; ok tells whether the name is one.
 func (d *Desk) Subscribe(name string) (s Stream, ok bool, err error) {
 	if id, is := strings.CutPrefix(name, api.TopicJob); is {
 		s, err = d.o.Jobs.Subscribe(id)
@@ -82,6 +86,11 @@ func (d *Desk) Subscribe(name string) (s Stream, ok bool, err error) {
 	if id, is := strings.CutPrefix(name, api.TopicGit); is {
 		project, thread, _ := strings.Cut(id, "/")
 		s, err = d.watch(api.GitPlace{ProjectID: project, ThreadID: thread})
+		return s, true, err
+	}
+	if id, is := strings.CutPrefix(name, api.TopicHead); is {
+		project, thread, _ := strings.Cut(id, "/")
+		s, err = d.watchHead(api.GitPlace{ProjectID: project, ThreadID: thread})
 		return s, true, err
 	}
 	return nil, false, nil

@@ -53,7 +53,7 @@ func (d *Desk) watch(p api.GitPlace) (Stream, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return nil, &api.Error{Code: api.CodeUnavailable, Message: "The backend is ending.", Retryable: true}
+		return nil, ending()
 	}
 	l := d.looks[p]
 	if l == nil {
@@ -65,6 +65,10 @@ func (d *Desk) watch(p api.GitPlace) (Stream, error) {
 	}
 	l.users++
 	return l.topic.Subscribe(0, func() { d.leave(l) }), nil
+}
+
+func ending() error {
+	return &api.Error{Code: api.CodeUnavailable, Message: "The backend is ending.", Retryable: true}
 }
 
 func (d *Desk) leave(l *look) {
@@ -111,6 +115,7 @@ func (d *Desk) see(ctx context.Context, p api.GitPlace) (st api.GitStatus, dir s
 		return st, dir, repo, nil
 	}
 	found, err := git.Status(ctx, repo, dir)
+	d.note(ctx, p, func(ctx context.Context, _ string) (git.CheckedOut, error) { return repo.CheckedOut(ctx) })
 	if err != nil {
 		st.Repo, st.Error = true, d.explain("status", err)
 		return st, dir, repo, nil

@@ -10,6 +10,9 @@ var attachConsole = windows.NewLazySystemDLL("kernel32.dll").NewProc("AttachCons
 
 const attachParent = ^uintptr(0) // ATTACH_PARENT_PROCESS
 
+// replaced keeps the collector from closing handles that are still in use.
+var replaced []*os.File
+
 // AttachConsole gives a program of the window subsystem the console of the
 // terminal that started it, if there is one, and makes the standard streams that
 // nobody redirected the console's. Call it before anything is printed.
@@ -28,6 +31,13 @@ func AttachConsole() {
 	} {
 		h, err := windows.GetStdHandle(s.id)
 		if err == nil && h != 0 && h != windows.InvalidHandle {
+			var mode uint32
+			if windows.GetConsoleMode(h, &mode) == nil {
+				// The console's own, inherited: taken for a file's before this process was on the console.
+				replaced = append(replaced, *s.file)
+				*s.file = os.NewFile(uintptr(h), s.name)
+				continue
+			}
 			if t, err := windows.GetFileType(h); err == nil && t != windows.FILE_TYPE_UNKNOWN {
 				continue // redirected
 			}

@@ -80,6 +80,12 @@ type Update struct {
 	Plan          *bool
 }
 
+// SettingUp names the job that sets up the thread's own working tree.
+type SettingUp struct{ JobID string }
+
+// Moved says what is checked out in the thread's own working tree.
+type Moved struct{ Branch, DetachedAt string }
+
 // Remove deletes the thread.
 type Remove struct{}
 

@@ -38,6 +38,16 @@ func (Seen) decide(d *draft) *api.Error {
 	return nil
 }
 
+func (c SettingUp) decide(d *draft) *api.Error {
+	d.head.SetupJobID = c.JobID
+	return nil
+}
+
+func (c Moved) decide(d *draft) *api.Error {
+	d.head.Branch, d.head.DetachedAt = c.Branch, c.DetachedAt
+	return nil
+}
+
 func (c Update) decide(d *draft) *api.Error {
 	if c.Permission != "" && !ValidPermission(c.Permission) {
 		return &api.Error{Code: api.CodeInvalid, Message: "The permission mode is not known.", Hint: "Use supervised, accept-edits or full."}

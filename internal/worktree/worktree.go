@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"catamaran/internal/api"
@@ -37,6 +38,8 @@ const (
 	unmergedMost = 1000
 	// scriptMost bounds a script, in bytes.
 	scriptMost = 32 << 10
+	// toldMost bounds the failures remembered as told.
+	toldMost = 1000
 )
 
 // Options of Trees.
@@ -50,7 +53,13 @@ type Options struct {
 }
 
 // Trees makes and removes worktrees. It is safe for concurrent use.
-type Trees struct{ o Options }
+type Trees struct {
+	o Options
+
+	mu sync.Mutex
+	// told are the set-ups whose failure was told, by job and start.
+	told map[string]int64
+}
 
 // New validates the options and starts nothing.
 func New(o Options) (*Trees, error) {
@@ -60,7 +69,7 @@ func New(o Options) (*Trees, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Trees{o}, nil
+	return &Trees{o: o, told: map[string]int64{}}, nil
 }
 
 // Made is a worktree for a thread.
@@ -141,7 +150,7 @@ func (t *Trees) existing(ctx context.Context, repo git.Repo, below, path string)
 			continue
 		}
 		if w.Missing {
-			if err := git.RepairWorktree(ctx, repo.Top, w.Path, w.Branch); err != nil {
+			if _, err := git.RepairWorktree(ctx, repo.Top, w.Path, w.Branch, w.Head); err != nil {
 				return Made{}, err
 			}
 		}
@@ -162,7 +171,7 @@ func (t *Trees) Discard(ctx context.Context, p api.Project, m Made) error {
 	return err
 }
 
-// SetupID is the id of the job that sets up a thread's worktree.
+// SetupID is the id of the job that sets up a thread's new worktree.
 func SetupID(threadID string) string { return "setup_" + threadID }
 
 // CheckScript refuses a script that is none.
@@ -184,7 +193,7 @@ func (t *Trees) Setup(p api.Project, threadID, id string, m Made) (api.Job, erro
 
 // Again starts the set-up script once more in the worktree that a thread has.
 // Errors are *api.Error: CodeNotFound where its folder is not there.
-func (t *Trees) Again(ctx context.Context, p api.Project, th api.Thread, id string) (api.Job, error) {
+func (t *Trees) Again(ctx context.Context, p api.Project, th api.Thread) (api.Job, error) {
 	if st, err := os.Stat(th.Dir); err != nil || !st.IsDir() {
 		return api.Job{}, &api.Error{Code: api.CodeNotFound, Message: "The worktree's folder is not there any more: " + th.Dir, Hint: "It is made again with the thread's next message."}
 	}
@@ -192,7 +201,7 @@ func (t *Trees) Again(ctx context.Context, p api.Project, th api.Thread, id stri
 	if err != nil {
 		return api.Job{}, err
 	}
-	return t.Setup(p, th.ID, id, Made{Dir: th.Dir, Branch: th.Branch, Path: path})
+	return t.Setup(p, th.ID, jobOf(th), Made{Dir: th.Dir, Branch: th.Branch, Path: path})
 }
 
 func (t *Trees) script(ctx context.Context, p api.Project, m Made, out io.Writer) error {
@@ -231,14 +240,13 @@ func (t *Trees) script(ctx context.Context, p api.Project, m Made, out io.Writer
 	return nil
 }
 
-// Enter makes sure that a thread can work in its worktree: waits for its set-up,
-// and makes it again where its folder was removed outside the app. notice is what
-// people should be told.
-func (t *Trees) Enter(ctx context.Context, p api.Project, th api.Thread) (notice string, err error) {
-	if st, err := t.o.Jobs.Wait(ctx, SetupID(th.ID)); err != nil {
+// Enter makes sure that a thread can work in its worktree: waits for its set-up, and
+// makes it again where its folder was removed outside the app, with the set-up that it
+// had; began is told the id of that job. notice is what people should be told, a failed
+// set-up once.
+func (t *Trees) Enter(ctx context.Context, p api.Project, th api.Thread, began func(jobID string)) (notice string, err error) {
+	if notice, err = t.setUp(ctx, jobOf(th)); err != nil {
 		return "", err
-	} else if st != nil && st.State != "done" && st.Error != nil {
-		notice = "The worktree's set-up did not succeed. " + st.Error.Message
 	}
 	if _, err := os.Stat(th.Dir); !errors.Is(err, os.ErrNotExist) {
 		return notice, nil
@@ -247,13 +255,64 @@ func (t *Trees) Enter(ctx context.Context, p api.Project, th api.Thread) (notice
 	if err != nil {
 		return "", err
 	}
-	if err := git.RepairWorktree(ctx, p.Path, path, th.Branch); err != nil {
+	kept, err := git.RepairWorktree(ctx, p.Path, path, th.Branch, th.DetachedAt)
+	if err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(th.Dir, 0o755); err != nil {
 		return "", err
 	}
-	return "The thread's worktree was removed outside the app. It was made again from its branch; what was not committed is gone.", nil
+	from := "from its branch"
+	switch {
+	case !kept:
+		from = "at the project's commit, for what it had is gone or checked out elsewhere"
+	case th.Branch == "":
+		from = "at its commit"
+	}
+	notice = "The thread's worktree was not there any more. It was made again " + from + "; what was not committed is gone."
+	if th.SetupJobID == "" || p.SetupScript == "" {
+		return notice, nil
+	}
+	id := SetupID(th.ID) + "_" + strings.ToLower(rand.Text()[:6])
+	if _, err := t.Setup(p, th.ID, id, Made{Dir: th.Dir, Branch: th.Branch, Path: path}); err != nil {
+		return "", err
+	}
+	began(id)
+	failed, err := t.setUp(ctx, id)
+	switch {
+	case err != nil:
+		return "", err
+	case failed != "":
+		return notice + " " + failed, nil
+	}
+	return notice + " Its set-up script was run again.", nil
+}
+
+// setUp waits for a job of Setup; failed is what to tell of one that did not succeed,
+// and was not told yet.
+func (t *Trees) setUp(ctx context.Context, id string) (failed string, err error) {
+	st, err := t.o.Jobs.Wait(ctx, id)
+	if err != nil || st == nil || st.State == "done" || st.Error == nil {
+		return "", err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.told[id] == st.StartedAt {
+		return "", nil
+	}
+	if len(t.told) >= toldMost {
+		clear(t.told)
+	}
+	t.told[id] = st.StartedAt
+	return "The worktree's set-up did not succeed. " + st.Error.Message, nil
+}
+
+// jobOf is the id of the job of a thread's set-up, whether it was run or not.
+func jobOf(th api.Thread) string {
+	if th.SetupJobID != "" {
+		return th.SetupJobID
+	}
+	return SetupID(th.ID)
 }
 
 // rootOf is the root of the worktree of which dir is the project's folder.

@@ -161,7 +161,7 @@ func TestSetup(t *testing.T) {
 		if err != nil || st.State != tc.state || !strings.Contains(st.Output, tc.output) {
 			t.Errorf("%s: %+v %v", name, st, err)
 		}
-		notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch})
+		notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch}, none)
 		if err != nil || (notice != "") != (tc.state == "failed") {
 			t.Errorf("%s: %q %v", name, notice, err)
 		}
@@ -183,7 +183,7 @@ func TestSetup(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := trees.Enter(ctx, p, api.Thread{ID: "t_1", Dir: m.Dir}); err == nil {
+	if _, err := trees.Enter(ctx, p, api.Thread{ID: "t_1", Dir: m.Dir}, none); err == nil {
 		t.Error("a thread may work while its set-up runs")
 	}
 	if st, err := jobs.Cancel(t.Context(), SetupID("t_1")); err != nil || st.State != "cancelled" {
@@ -210,8 +210,8 @@ func TestRemovedOutside(t *testing.T) {
 		func() { run(t, p.Path, "worktree", "remove", "--force", m.Path) },
 	} {
 		how()
-		notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch})
-		if err != nil || notice == "" {
+		notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch}, none)
+		if err != nil || !strings.Contains(notice, "again from its branch") || strings.Contains(notice, "set-up") {
 			t.Fatalf("%q %v", notice, err)
 		}
 		if b, err := os.ReadFile(filepath.Join(m.Dir, "kept")); err != nil || string(b) != "k\n" {
@@ -225,7 +225,77 @@ func TestRemovedOutside(t *testing.T) {
 	os.RemoveAll(m.Path)
 	run(t, p.Path, "worktree", "prune")
 	run(t, p.Path, "branch", "-q", "-D", m.Branch)
-	if notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch}); err != nil || notice == "" {
+	if notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch}, none); err != nil || !strings.Contains(notice, "the project's commit") {
 		t.Fatalf("%q %v", notice, err)
 	}
+	// Without a branch it is made again at its commit.
+	run(t, m.Path, "commit", "-q", "--allow-empty", "-m", "three")
+	commit := run(t, m.Path, "rev-parse", "HEAD")
+	os.RemoveAll(m.Path)
+	if notice, err := trees.Enter(t.Context(), p, api.Thread{ID: "t_1", Dir: m.Dir, DetachedAt: commit}, none); err != nil || !strings.Contains(notice, "at its commit") {
+		t.Fatalf("%q %v", notice, err)
+	}
+	if got := run(t, m.Path, "rev-parse", "HEAD"); got != commit {
+		t.Errorf("at %s, want %s", got, commit)
+	}
+}
+
+// none is told of set-ups that must not be run again.
+func none(id string) { panic("the set-up was run again: " + id) }
+
+// TestSetUpOnceMore removes a worktree that was set up: the script is run in the new
+// one before the thread may work, and what it came to is told, a failure only once.
+func TestSetUpOnceMore(t *testing.T) {
+	t.Parallel()
+	trees, jobs, p := setUp(t)
+	m, err := trees.Make(t.Context(), p, "t_1", api.WorktreeChoice{Kind: "new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := api.Thread{ID: "t_1", Dir: m.Dir, Branch: m.Branch, SetupJobID: SetupID("t_1")}
+	enter := func(want ...string) {
+		t.Helper()
+		notice, err := trees.Enter(t.Context(), p, th, func(id string) {
+			if id == th.SetupJobID {
+				t.Errorf("the job %s is an old one's: who looks at that is not told", id)
+			}
+			th.SetupJobID = id
+		})
+		if err != nil || (notice == "") != (len(want) == 0) {
+			t.Fatalf("%q %v, want %q", notice, err, want)
+		}
+		for _, w := range want {
+			if !strings.Contains(notice, w) {
+				t.Errorf("%q does not tell %q", notice, w)
+			}
+		}
+	}
+	p.SetupScript = "echo no; exit 3"
+	if _, err := trees.Setup(p, th.ID, th.SetupJobID, m); err != nil {
+		t.Fatal(err)
+	}
+	enter("did not succeed", "exit code 3")
+	enter()
+	// A second try fails again, which is news.
+	if _, err := trees.Again(t.Context(), p, th); err != nil {
+		t.Fatal(err)
+	}
+	enter("did not succeed")
+	enter()
+
+	os.RemoveAll(m.Path)
+	p.SetupScript = "echo $CATAMARAN_BRANCH > made"
+	enter("made again from its branch", "set-up script was run again")
+	if b, err := os.ReadFile(filepath.Join(m.Dir, "made")); err != nil || strings.TrimSpace(string(b)) != m.Branch {
+		t.Errorf("%q %v", b, err)
+	}
+	if st, err := jobs.Wait(t.Context(), th.SetupJobID); err != nil || st == nil || st.State != "done" || st.ThreadID != th.ID {
+		t.Errorf("%+v %v", st, err)
+	}
+	enter()
+
+	os.RemoveAll(m.Path)
+	p.SetupScript = "exit 4"
+	enter("made again from its branch", "did not succeed", "exit code 4")
+	enter()
 }

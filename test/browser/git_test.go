@@ -283,6 +283,59 @@ esac
 	b.clean()
 }
 
+// TestTheBranchShownIsCheckedOut switches branches in the repository and in a thread's
+// worktree as a terminal does, with the page open and while it is not.
+func TestTheBranchShownIsCheckedOut(t *testing.T) {
+	t.Parallel()
+	person := home(t)
+	repo := product.GitRepo(t, t.TempDir())
+	d := product.StartDesktop(t, product.Options{Env: []string{"HOME=" + person}})
+	b := open(t, d.URL)
+	b.addProject(repo)
+	b.newThread()
+	b.seeText("project-branch", "main")
+	git(t, person, repo, "switch", "-q", "-c", "outside/one")
+	b.seeText("project-branch", "outside/one")
+	b.prompt("hello")
+	b.see("turn-footer")
+	b.seeText("thread-branch", "outside/one")
+	git(t, person, repo, "switch", "-q", "main")
+	b.seeText("thread-branch", "main")
+	git(t, person, repo, "switch", "-q", "--detach")
+	b.seeText("thread-branch", "Detached at "+git(t, person, repo, "rev-parse", "--short=8", "HEAD"))
+	b.look("branch-detached")
+	// The Git panel says the same, and what the app switches is shown.
+	b.do("open Git", chromedp.KeyEvent("G", chromedp.KeyModifiers(chromedp.ModifierCtrl, chromedp.ModifierShift)))
+	b.seeText("git-branch", "Detached at ")
+	b.click("git-branch")
+	b.clickCSS(at("branch", "name", "main"))
+	b.gone("branch-dialog")
+	b.seeText("thread-branch", "main")
+	b.click("panel-close")
+
+	// A thread with a worktree shows that one's.
+	b.newThread()
+	b.click("worktree-select")
+	b.click("worktree-select-new")
+	b.prompt("hello")
+	b.see("turn-footer")
+	b.seeText("thread-branch", "catamaran/")
+	list := strings.Split(git(t, person, repo, "worktree", "list", "--porcelain"), "\n\n")
+	path, _, _ := strings.Cut(strings.TrimPrefix(list[1], "worktree "), "\n")
+	git(t, person, repo, "switch", "-q", "outside/one")
+	git(t, person, path, "switch", "-q", "-c", "outside/two")
+	b.seeText("thread-branch", "outside/two")
+	b.newThread()
+	b.seeText("project-branch", "outside/one")
+
+	// What was switched while nobody looked is seen by whoever comes.
+	b.do("leave", chromedp.Navigate("about:blank"))
+	git(t, person, repo, "switch", "-q", "main")
+	b.do("come back", chromedp.NavigateBack())
+	b.seeText("project-branch", "main")
+	b.clean()
+}
+
 // TestWorktreeOfAThread gives a thread a worktree whose set-up script fails at
 // first, works in it, removes it in spite of the warning, and loses another one outside the app.
 func TestWorktreeOfAThread(t *testing.T) {
@@ -401,7 +454,7 @@ func TestWorktreeOfAThread(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join(path, name))
 			return err == nil && string(text) == "again\n"
 		})
-		b.until("it is told", fmt.Sprintf(`[...document.querySelectorAll(%q)].filter(n => n.innerText.includes("made again from its branch")).length === %d`, css("thread-item-notice"), i+1))
+		b.until("it is told", fmt.Sprintf(`[...document.querySelectorAll(%q)].filter(n => n.innerText.includes("made again from its branch") && n.innerText.includes("set-up script was run again")).length === %d`, css("thread-item-notice"), i+1))
 	}
 	b.look("worktree-made-again")
 	b.clean()

@@ -92,6 +92,7 @@ func TestTerminal(t *testing.T) {
 	b.sees(repo)
 	b.types(`seq 1 400; printf '\033[1;31mred\033[0m \033[32mgreen\033[0m \033[44m blue \033[0m äöü 漢字 \U1F6A2 https://example.org/docs\n'` + "\r")
 	b.sees("äöü")
+	b.accessible("terminal")
 	b.look("terminal")
 
 	// What ran is known, and the title is the tab's.
@@ -107,6 +108,7 @@ func TestTerminal(t *testing.T) {
 	b.sees("---\nshop$")
 	b.types("echo si''de\r")
 	b.sees("side")
+	b.accessible("two terminals side by side")
 	b.look("terminal-split")
 
 	// A tab of its own, and back.

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,6 +44,8 @@ type Options struct {
 	Top, GitDir, CommonDir string
 	// Dirs are the folders to watch, absolute, the most important first.
 	Dirs []string
+	// Names are the only entries of Top that matter, in the place of all that is above.
+	Names []string
 	// Most bounds the watches; 0 is the system's usual bound.
 	Most int
 	// Poll forces ticks; tests use it.
@@ -241,6 +244,9 @@ func (w *Watcher) run() {
 func (w *Watcher) matters(ev fsnotify.Event) bool {
 	name := filepath.Base(ev.Name)
 	dir := filepath.Dir(ev.Name)
+	if w.o.Names != nil {
+		return ev.Op != fsnotify.Chmod && (slices.Contains(w.o.Names, name) || ev.Name == w.o.Top)
+	}
 	if w.o.GitDir != "" && (dir == w.o.GitDir || dir == w.o.CommonDir) {
 		switch name {
 		case "index", "HEAD", "packed-refs", "config", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply", "ORIG_HEAD":

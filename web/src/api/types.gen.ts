@@ -1684,7 +1684,12 @@ export interface Project {
   name: string;
   path: string;
   git: boolean;
+  /**
+   * Branch is checked out, or without one the commit DetachedAt, as was seen last: with the
+   * topic head:, with every Git status, and at the end of every turn.
+   */
   branch?: string;
+  detachedAt?: string;
   /** the agent used last */
   agentId?: string;
   /** SetupScript is the command that is run in every new worktree. */
@@ -1721,8 +1726,9 @@ export interface Thread {
   unread?: boolean;
   /** Dir is the thread's own working tree; "" is the project's folder. */
   dir?: string;
-  /** Branch is what was checked out in Dir when it was made; SetupJobID the job of its set-up script. */
+  /** Branch and DetachedAt are as a project's, in Dir; SetupJobID is the job of its set-up script. */
   branch?: string;
+  detachedAt?: string;
   setupJobId?: string;
   createdAt: number;
   updatedAt: number;
@@ -2240,6 +2246,7 @@ export const MethodWorktreeSetup = "worktree.setup";
 export const MethodJobCancel = "job.cancel";
 export const TopicGit = "git:";
 export const TopicJob = "job:";
+export const TopicHead = "head:";
 export const MethodInstanceList = "agent.instance.list";
 export const MethodInstanceSave = "agent.instance.save";
 export const MethodInstanceRemove = "agent.instance.remove";
