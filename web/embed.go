@@ -78,6 +78,10 @@ func policyOf(page []byte) string {
 
 func newHandler(from fs.FS) *handler {
 	h := &handler{files: map[string]*asset{}}
+	z, err := gzip.NewWriterLevel(io.Discard, gzip.BestCompression)
+	if err != nil {
+		panic(fmt.Sprintf("gzip level: %v", err))
+	}
 	// Errors cannot happen on an embedded tree; a file left out answers 404.
 	_ = fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(path.Base(name), ".") {
@@ -101,7 +105,7 @@ func newHandler(from fs.FS) *handler {
 		if gz, err := fs.ReadFile(from, name+".gz"); err == nil {
 			a.gz = gz
 		} else if len(plain) > 1024 && compressible(a.ctype) {
-			a.gz = compress(plain)
+			a.gz = compress(z, plain)
 		}
 		h.files[name] = a
 		return nil
@@ -233,12 +237,10 @@ func compressible(ctype string) bool {
 	return strings.HasPrefix(ctype, "text/") || strings.Contains(ctype, "json") || strings.Contains(ctype, "svg") || strings.Contains(ctype, "wasm")
 }
 
-func compress(b []byte) []byte {
+// compress packs b with z, which may be used again: a new one takes 800 KB.
+func compress(z *gzip.Writer, b []byte) []byte {
 	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		panic(fmt.Sprintf("gzip level: %v", err))
-	}
+	z.Reset(&out)
 	if _, err := io.Copy(z, bytes.NewReader(b)); err != nil {
 		return nil
 	}

@@ -88,7 +88,10 @@ func newTools(st state, log *slog.Logger, o options) (tools, error) {
 
 // newTerminals makes the owner of terminals, which start with the login environment where the engine says.
 func newTerminals(st state, log *slog.Logger, env *loginenv.Source, folder func(ctx context.Context, projectID, threadID string) (string, error)) (*term.Manager, error) {
-	return term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log})
+	var m *term.Manager
+	var room garbageRoom
+	m, err := term.New(term.Options{Dir: filepath.Join(st.dir, "terminals"), Env: env.Env, Shell: env.Shell, Folder: folder, Log: log, Grew: func() { room.fit(m.Held()) }})
+	return m, err
 }
 
 // desk is what works with Git for people.

@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"catamaran/internal/api"
@@ -23,6 +24,7 @@ const (
 	dialWait     = 10 * time.Second
 	answerWait   = 2 * time.Minute // from the request's end to the answer's header
 	maxReplay    = 1 << 20         // a larger body is passed on as it comes and cannot be sent twice
+	copyBuffer   = 32 << 10
 	idleWait     = 90 * time.Second
 	backendHost  = "127.0.0.1" // what the backend's own door sees
 	statusReason = "the backend did not accept the desktop's session"
@@ -106,6 +108,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	p := &httputil.ReverseProxy{
 		Transport:     &session{g: g, id: id},
+		BufferPool:    &copyBuffers,
 		FlushInterval: -1,
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -141,6 +144,21 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	p.ServeHTTP(w, r)
 }
+
+// copyBuffers are what answers are copied with, which are small, mostly: of 32 KiB for each call
+// the collector would have no end.
+var copyBuffers buffers
+
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[copyBuffer]byte); ok {
+		return p[:]
+	}
+	return new([copyBuffer]byte)[:]
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put((*[copyBuffer]byte)(p)) }
 
 // session adds the backend's token to each request and gets a fresh one, once, when it is refused.
 type session struct {

@@ -78,8 +78,8 @@ func parseHead(b []byte, bound int) (start, end int64, ok bool) {
 }
 
 // load reads the history; one that is damaged or missing is empty.
-func (f *file) load(bound int) (*history, error) {
-	h := newHistory(bound)
+func (f *file) load(bound int, grew func(n int)) (*history, error) {
+	h := newHistory(bound, grew)
 	h.dropped = f.start.scanner()
 	in, err := os.Open(f.path(".history"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,6 +103,7 @@ func (f *file) load(bound int) (*history, error) {
 		at := h.end % int64(bound)
 		n := min(end-h.end, int64(len(piece)), int64(bound)-at)
 		if _, err := in.ReadAt(piece[:n], headSize+at); err != nil {
+			h.release()
 			return nil, err
 		}
 		h.append(piece[:n])

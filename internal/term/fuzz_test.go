@@ -82,7 +82,8 @@ func TestHistoryKeepsTheEnd(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		bound := rapid.IntRange(1, 300_000).Draw(t, "bound")
-		h := newHistory(bound)
+		held := 0
+		h := newHistory(bound, func(n int) { held += n })
 		var all []byte
 		for range rapid.IntRange(1, 20).Draw(t, "appends") {
 			b := bytes.Repeat([]byte{byte(len(all))}, rapid.IntRange(0, 200_000).Draw(t, "size"))
@@ -91,8 +92,8 @@ func TestHistoryKeepsTheEnd(t *testing.T) {
 			}
 			h.append(b)
 			all = append(all, b...)
-			if h.end != int64(len(all)) || h.end-h.start > int64(bound) || h.start > 0 && h.end-h.start != int64(bound) || len(h.buf) > bound {
-				t.Fatalf("%d to %d in %d of %d", h.start, h.end, len(h.buf), bound)
+			if h.end != int64(len(all)) || h.end-h.start > int64(bound) || h.start > 0 && h.end-h.start != int64(bound) || held >= bound+historyChunk || held < min(len(all), bound) {
+				t.Fatalf("%d to %d in %d of %d", h.start, h.end, held, bound)
 			}
 			from := int64(rapid.IntRange(int(h.start), int(h.end)).Draw(t, "from"))
 			got := make([]byte, rapid.IntRange(0, len(all)-int(from)).Draw(t, "n"))
@@ -100,12 +101,16 @@ func TestHistoryKeepsTheEnd(t *testing.T) {
 				t.Fatalf("%d of %d bytes from %d differ", n, len(got), from)
 			}
 		}
+		h.release()
+		if n := h.copy(make([]byte, 1), max(0, h.end-1)); n != 0 || held != 0 {
+			t.Fatalf("%d bytes are held, %d read, of a history that was let go of", held, n)
+		}
 	})
 }
 
 func TestSnapshotsBeginAtALine(t *testing.T) {
 	t.Parallel()
-	h := newHistory(64)
+	h := newHistory(64, nil)
 	h.append([]byte("\x1b[?25labcdef\r\n\x1b[?1049hdefghi\njkl\x1b]0;title\amno\npqr"))
 	for _, tc := range []struct {
 		seq, want int64

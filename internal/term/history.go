@@ -3,63 +3,61 @@ package term
 // history is the last bytes of a terminal, numbered from the first byte it ever
 // had. It grows with its content up to its bound, then drops the oldest.
 type history struct {
-	buf   []byte // a ring: byte n lies at n % len(buf)
-	bound int
-	start int64 // number of the oldest byte kept
-	end   int64 // number of the next byte
+	// chunks are a ring of equal pieces, made when they are first needed: byte n lies in
+	// the piece n/chunk % len(chunks). A single block would be copied as it grows, and
+	// leave as much garbage as it holds.
+	chunks [][]byte
+	chunk  int
+	bound  int
+	start  int64 // number of the oldest byte kept
+	end    int64 // number of the next byte
+	// grew is told how many bytes more are held, or with a negative number fewer; it may be nil.
+	grew func(n int)
 	// dropped follows what leaves, so that the modes at the start are known.
 	dropped scanner
 }
 
-// firstHistory is the first allocation in bytes.
-const firstHistory = 64 << 10
+// historyChunk is the size of a piece in bytes.
+const historyChunk = 64 << 10
 
-func newHistory(bound int) *history { return &history{bound: bound} }
+func newHistory(bound int, grew func(n int)) *history {
+	chunk := min(historyChunk, bound)
+	return &history{chunks: make([][]byte, (bound+chunk-1)/chunk), chunk: chunk, bound: bound, grew: grew}
+}
 
 // append adds b, which may be longer than the bound.
 func (h *history) append(b []byte) {
-	h.grow(len(b))
 	for len(b) > 0 {
-		at := int(h.end % int64(len(h.buf)))
-		n := min(len(b), len(h.buf)-at)
-		if over := int(h.end-h.start) + n - len(h.buf); over > 0 {
+		into := h.into()
+		n := min(len(b), len(into))
+		if over := int(h.end-h.start) + n - h.bound; over > 0 {
 			h.drop(over)
 		}
-		copy(h.buf[at:], b[:n])
+		copy(into, b[:n])
 		h.end += int64(n)
 		b = b[n:]
 	}
 }
 
+// into is where the next bytes go: the rest of a piece, no longer than the bound.
+func (h *history) into() []byte {
+	i := int(h.end / int64(h.chunk) % int64(len(h.chunks)))
+	if h.chunks[i] == nil {
+		h.chunks[i] = make([]byte, h.chunk)
+		h.held(h.chunk)
+	}
+	return h.chunks[i][h.end%int64(h.chunk):]
+}
+
 // drop forgets the n oldest bytes.
 func (h *history) drop(n int) {
 	for n > 0 {
-		at := int(h.start % int64(len(h.buf)))
-		piece := min(n, len(h.buf)-at)
-		h.dropped.feed(h.buf[at : at+piece])
-		h.start += int64(piece)
-		n -= piece
+		piece := h.at(h.start)
+		piece = piece[:min(n, len(piece))]
+		h.dropped.feed(piece)
+		h.start += int64(len(piece))
+		n -= len(piece)
 	}
-}
-
-func (h *history) grow(more int) {
-	need := int(h.end-h.start) + more
-	if need <= len(h.buf) || len(h.buf) == h.bound {
-		return
-	}
-	size := max(len(h.buf), min(firstHistory, h.bound))
-	for size < need && size < h.bound {
-		size *= 2
-	}
-	size = min(size, h.bound)
-	buf := make([]byte, size)
-	for seq := h.start; seq < h.end; {
-		piece := h.at(seq)
-		at := int(seq % int64(size))
-		n := copy(buf[at:], piece)
-		seq += int64(n)
-	}
-	h.buf = buf
 }
 
 // at returns kept bytes from seq on, as far as they lie in one piece; nil where there are none.
@@ -67,8 +65,25 @@ func (h *history) at(seq int64) []byte {
 	if seq < h.start || seq >= h.end {
 		return nil
 	}
-	at := int(seq % int64(len(h.buf)))
-	return h.buf[at:min(len(h.buf), at+int(h.end-seq))]
+	at := int(seq % int64(h.chunk))
+	return h.chunks[seq/int64(h.chunk)%int64(len(h.chunks))][at:min(h.chunk, at+int(h.end-seq))]
+}
+
+// release lets go of everything: nothing is kept any more.
+func (h *history) release() {
+	h.start = h.end
+	for i := range h.chunks {
+		if h.chunks[i] != nil {
+			h.chunks[i] = nil
+			h.held(-h.chunk)
+		}
+	}
+}
+
+func (h *history) held(n int) {
+	if h.grew != nil {
+		h.grew(n)
+	}
 }
 
 // copy copies kept bytes from seq on into b and returns how many.

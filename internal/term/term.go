@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"catamaran/internal/api"
@@ -42,6 +43,8 @@ type Options struct {
 	Log    *slog.Logger
 	// Max bounds the terminals; 0 means DefaultMax.
 	Max int
+	// Grew is told, with a terminal's lock held, that what the histories take has changed; nil is nobody.
+	Grew func()
 	// Now is the clock of what is stored; nil means the system's.
 	Now func() time.Time
 }
@@ -53,8 +56,9 @@ type Manager struct {
 	stall time.Duration
 	life  sync.WaitGroup // of shells
 	late  sync.WaitGroup // of things due in a moment
-	// floods is for readers, without mu.
+	// floods is for readers, held for everybody, both without mu.
 	floods floods
+	held   atomic.Int64
 
 	loading sync.Mutex // held while what an earlier backend left is read
 	opening sync.Mutex // one terminal opens at a time, so that a command id is one terminal
@@ -86,6 +90,16 @@ func New(o Options) (*Manager, error) {
 		o.Now = time.Now
 	}
 	return &Manager{o: o, bound: api.TerminalHistory, stall: stall, terminals: map[string]*terminal{}, news: make(chan struct{}), timers: map[*time.Timer]struct{}{}}, nil
+}
+
+// Held is how many bytes the histories in memory take.
+func (m *Manager) Held() int64 { return m.held.Load() }
+
+func (m *Manager) grew(n int) {
+	m.held.Add(int64(n))
+	if m.o.Grew != nil {
+		m.o.Grew()
+	}
 }
 
 // Open opens a terminal. The same command id again answers the terminal it opened.
@@ -133,7 +147,7 @@ func (m *Manager) Open(ctx context.Context, commandID string, r api.TerminalOpen
 		return api.Terminal{}, startError(s, err)
 	}
 	id := newID()
-	t := &terminal{m: m, command: commandID, file: file{dir: m.o.Dir, id: id}, history: newHistory(m.bound), viewers: map[*Viewer]struct{}{}}
+	t := &terminal{m: m, command: commandID, file: file{dir: m.o.Dir, id: id}, history: newHistory(m.bound, m.grew), viewers: map[*Viewer]struct{}{}}
 	t.info = api.Terminal{
 		ID: id, ProjectID: r.ProjectID, ThreadID: r.ThreadID, Name: name, Shell: shellName(s.shell), Cwd: s.dir,
 		Cols: cols, Rows: rows, CreatedAt: m.o.Now().UnixMilli(),

@@ -194,8 +194,9 @@ func TestNobodyLooksAndItGoesOn(t *testing.T) {
 	term := b.m.terminals[info.ID]
 	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
 		term.mu.Lock()
-		end, size := term.history.end, len(term.history.buf)
+		end := term.history.end
 		term.mu.Unlock()
+		size := b.m.Held()
 		if size > api.TerminalHistory {
 			t.Fatalf("%d bytes are kept", size)
 		}

@@ -350,6 +350,14 @@ func (t *terminal) ended(r *run) {
 // restLocked frees the history of a terminal in which nothing runs and that nobody looks at.
 func (t *terminal) restLocked() {
 	if t.run == nil && len(t.viewers) == 0 && !t.dirty && !t.gone && t.pinned == 0 {
+		t.letGoLocked()
+	}
+}
+
+// letGoLocked frees the history.
+func (t *terminal) letGoLocked() {
+	if t.history != nil {
+		t.history.release()
 		t.history = nil
 	}
 }
@@ -359,7 +367,7 @@ func (t *terminal) wakeLocked() error {
 	if t.history != nil {
 		return nil
 	}
-	h, err := t.file.load(t.m.bound)
+	h, err := t.file.load(t.m.bound, t.m.grew)
 	if err != nil {
 		return fmt.Errorf("read the history of a terminal: %w", err)
 	}
@@ -424,6 +432,9 @@ func (t *terminal) close(ctx context.Context) error {
 	t.mu.Lock()
 	for v := range t.viewers {
 		v.endLocked(io.EOF)
+	}
+	if t.history != nil {
+		t.history.release()
 	}
 	t.mu.Unlock()
 	t.saveMu.Lock()
