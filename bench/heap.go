@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,34 +128,22 @@ func nodes(ctx context.Context) (n int64, err error) {
 // collection at equal intervals, and two snapshots compared. The first sixth is left out, in which the page
 // fills its caches.
 func benchHeap(ctx context.Context, s *setup) ([]row, error) {
-	program, err := exec.LookPath("chromium")
+	folder, err := repository(ctx, s, "heap")
 	if err != nil {
-		return nil, fmt.Errorf("chromium is missing; `go run ./tools/check -only tools` installs it: %w", err)
+		return nil, err
 	}
-	home, folder := filepath.Join(s.tmp, "heap"), filepath.Join(s.tmp, "heap-project")
-	if out, err := exec.CommandContext(ctx, "git", "init", "-q", folder).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("git init: %w: %s", err, out)
-	}
-	l, stop, err := startDesktop(ctx, s, home)
+	l, stop, err := startDesktop(ctx, s, filepath.Join(s.tmp, "heap"))
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	alloc, endAlloc := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless, chromedp.WindowSize(1440, 900),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(filepath.Join(s.tmp, "heap-profile")))...)
-	defer endAlloc()
-	tab, endTab := chromedp.NewContext(alloc)
-	defer endTab()
-	defer chromedp.Cancel(tab)
-	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
+	run, end, err := openPage(ctx, s, "heap", l.URL, s.duration+5*time.Minute)
+	if err != nil {
 		return nil, err
 	}
-	run, cancel := context.WithTimeout(tab, s.duration+5*time.Minute)
-	defer cancel()
+	defer end()
 	const seconds = 15
-	if err := chromedp.Do(run, chromedp.Navigate(l.URL), chromedp.Evaluate[chromedp.Void](timelineTools), chromedp.Evaluate[chromedp.Void](fmt.Sprintf(streamOn, seconds, folder), chromedp.EvalAwaitPromise)); err != nil {
+	if err := chromedp.Do(run, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(streamOn, seconds, folder), chromedp.EvalAwaitPromise)); err != nil {
 		return nil, fmt.Errorf("stream: %w", err)
 	}
 	pause := func(d time.Duration) error {

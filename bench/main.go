@@ -4,7 +4,7 @@
 // run are what counts. It needs the programs of `make build`, and OpenCode from
 // `go run ./tools/agents install` for the comparison.
 //
-//	bench [-quick] [-only RE] [-duration D]
+//	bench [-quick] [-only RE] [-duration D] [-trace DIR]
 package main
 
 import (
@@ -49,6 +49,8 @@ type setup struct {
 	quick          bool
 	// duration is how long the page is watched for growth.
 	duration time.Duration
+	// trace is a folder for Chromium's traces, with a profile of the scripts in them; "" for none.
+	trace string
 }
 
 func (s *setup) program(name string) string { return filepath.Join(s.bin, name) }
@@ -68,6 +70,7 @@ func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions")
 	only := flag.String("only", ".", "benchmarks whose name matches")
 	duration := flag.Duration("duration", 3*time.Minute, "how long the page streams while its memory is watched")
+	trace := flag.String("trace", "", "keep Chromium's traces in this folder, for the Performance panel of its developer tools; the profile in them costs time")
 	flag.Parse()
 	re, err := regexp.Compile(*only)
 	if err != nil {
@@ -87,7 +90,7 @@ func main() {
 		os.Exit(1)
 	}
 	defer os.RemoveAll(tmp)
-	s := &setup{root: root, bin: filepath.Join(root, "bin"), tmp: tmp, quick: *quick, duration: *duration}
+	s := &setup{root: root, bin: filepath.Join(root, "bin"), tmp: tmp, quick: *quick, duration: *duration, trace: *trace}
 	var rows []row
 	failed := 0
 	for _, b := range benchmarks {

@@ -40,47 +40,69 @@ const painted = `(async () => {
 	return [performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? now, now];
 })()`
 
-// benchPage drives Chromium through the first load and the mode change.
-func benchPage(ctx context.Context, s *setup) ([]row, error) {
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		return nil, fmt.Errorf("chromium is missing; `go run ./tools/check -only tools` installs it: %w", err)
+// pageRun opens the page of a new desktop beside a simulated WSL in a new browser and does something with it; the tab is still empty.
+func pageRun(ctx context.Context, s *setup, name string, do func(run context.Context, url string) error) error {
+	scenario := filepath.Join(s.tmp, name)
+	if out, err := exec.CommandContext(ctx, s.program("wslsim"), "wslsim-init", scenario).CombinedOutput(); err != nil {
+		return fmt.Errorf("make a scenario: %w: %s", err, out)
 	}
-	var paint, usable, there, back sample
+	exe := filepath.Join(scenario, "wsl.exe")
+	l, stop, err := startDesktop(ctx, s, filepath.Join(s.tmp, name+"-home"), "CATAMARAN_WSL_EXE="+exe)
+	if err != nil {
+		return err
+	}
+	defer exec.Command(exe, "--shutdown").Run()
+	defer stop()
+	run, end, err := newTab(ctx, s, name, time.Minute)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return do(run, l.URL)
+}
+
+// benchPage drives Chromium through the first load.
+func benchPage(ctx context.Context, s *setup) ([]row, error) {
+	var paint, usable sample
 	for i := range s.runs(8) {
-		err := func() error {
-			scenario := filepath.Join(s.tmp, fmt.Sprintf("page%d", i))
-			if out, err := exec.CommandContext(ctx, s.program("wslsim"), "wslsim-init", scenario).CombinedOutput(); err != nil {
-				return fmt.Errorf("make a scenario: %w: %s", err, out)
-			}
-			exe := filepath.Join(scenario, "wsl.exe")
-			l, stop, err := startDesktop(ctx, s, filepath.Join(s.tmp, fmt.Sprintf("pagehome%d", i)), "CATAMARAN_WSL_EXE="+exe)
-			if err != nil {
+		name := fmt.Sprintf("page%d", i)
+		err := pageRun(ctx, s, name, func(run context.Context, url string) error {
+			load := func() error {
+				if err := chromedp.Do(run, chromedp.Navigate(url)); err != nil {
+					return err
+				}
+				times, err := chromedp.Run(run, chromedp.Evaluate[[]float64](painted, chromedp.EvalAwaitPromise))
+				if err == nil {
+					paint, usable = append(paint, times[0]), append(usable, times[1])
+				}
 				return err
 			}
-			defer exec.Command(exe, "--shutdown").Run()
-			defer stop()
-			alloc, endAlloc := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-				chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless,
-				chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-				chromedp.UserDataDir(filepath.Join(s.tmp, fmt.Sprintf("profile%d", i))))...)
-			defer endAlloc()
-			tab, endTab := chromedp.NewContext(alloc)
-			defer endTab()
-			defer chromedp.Cancel(tab)
-			if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
+			if s.trace == "" {
+				return load()
+			}
+			// A trace slows what it shows.
+			_, err := s.traced(run, name, load)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("first load: %w", err)
+		}
+	}
+	a := paint.row("page: first paint, cold profile", "ms")
+	a.Budget, a.Peer = "< 200 ms", "256-364 ms"
+	b := usable.row("page: usable, cold profile", "ms")
+	b.Budget, b.Peer = "< 400 ms", "1,268-1,373 ms"
+	return []row{a, b}, nil
+}
+
+// benchChange changes the mode in the page and back, twice; the second time everything is warm.
+func benchChange(ctx context.Context, s *setup) ([]row, error) {
+	var there, back sample
+	for i := range s.runs(8) {
+		err := pageRun(ctx, s, fmt.Sprintf("change%d", i), func(run context.Context, url string) error {
+			if err := chromedp.Do(run, chromedp.Navigate(url)); err != nil {
 				return err
 			}
-			run, cancel := context.WithTimeout(tab, time.Minute)
-			defer cancel()
-			if err := chromedp.Do(run, chromedp.Navigate(l.URL)); err != nil {
-				return err
-			}
-			times, err := chromedp.Run(run, chromedp.Evaluate[[]float64](painted, chromedp.EvalAwaitPromise))
-			if err != nil {
-				return fmt.Errorf("first load: %w", err)
-			}
-			paint, usable = append(paint, times[0]), append(usable, times[1])
 			for _, step := range []struct {
 				mode api.Mode
 				out  *sample
@@ -94,18 +116,14 @@ func benchPage(ctx context.Context, s *setup) ([]row, error) {
 				}
 			}
 			return nil
-		}()
+		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	a := paint.row("page: first paint, cold profile", "ms")
-	a.Budget, a.Peer = "< 200 ms", "256-364 ms"
-	b := usable.row("page: usable, cold profile", "ms")
-	b.Budget, b.Peer = "< 400 ms", "1,268-1,373 ms"
-	c := there.row("mode change local to wsl-only in the page (simulator, warm), click to dialog closed", "ms")
-	c.Budget, c.Peer = "< 1 s", "up to 30 s"
-	d := back.row("mode change wsl-only to local in the page, click to dialog closed", "ms")
-	d.Budget = "< 1 s"
-	return []row{a, b, c, d}, nil
+	a := there.row("mode change local to wsl-only in the page (simulator, warm), click to dialog closed", "ms")
+	a.Budget, a.Peer = "< 1 s", "up to 30 s"
+	b := back.row("mode change wsl-only to local in the page, click to dialog closed", "ms")
+	b.Budget = "< 1 s"
+	return []row{a, b}, nil
 }

@@ -96,6 +96,8 @@ type Session struct {
 	Token         string `json:"token"`
 	ExpiresAt     int64  `json:"expiresAt"`
 	EnvironmentID string `json:"environmentId"`
+	// Environments come with the answer to a launch code, so that a page need not ask for them next.
+	Environments *Environments `json:"environments,omitempty"`
 }
 
 // LaunchExchange is the body of the door's POST /api/session: the one-time code of the launch URL's fragment.

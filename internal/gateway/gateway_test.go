@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -58,8 +59,13 @@ func TestSignIn(t *testing.T) {
 	}
 	var s api.Session
 	json.Unmarshal([]byte(answer), &s)
-	if res, _ := f.do("GET", "/api/environments", s.Token, ""); res.StatusCode != 200 {
-		t.Errorf("with the token: %s", res.Status)
+	var now api.Environments
+	res, answer = f.do("GET", "/api/environments", s.Token, "")
+	if err := json.Unmarshal([]byte(answer), &now); err != nil || res.StatusCode != 200 {
+		t.Errorf("with the token: %s %v", res.Status, err)
+	}
+	if s.Environments == nil || len(now.Environments) == 0 || !reflect.DeepEqual(*s.Environments, now) {
+		t.Errorf("the sign-in says %+v of the environments, which are %+v", s.Environments, now)
 	}
 	res, answer = f.do("POST", "/api/session/renew", s.Token, "")
 	var again api.Session

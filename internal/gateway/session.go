@@ -25,7 +25,10 @@ func (g *Gateway) signIn(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	writeJSON(w, g.session())
+	session := g.session()
+	now := g.o.Environments.Snapshot()
+	session.Environments = &now
+	writeJSON(w, session)
 }
 
 // renew gives the holder of a valid token a fresh one.

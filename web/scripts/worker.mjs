@@ -1,4 +1,4 @@
-// How the highlighting worker is built, for the page and for its stories.
+// How the highlighting worker is built, for the page and for its stories, and how what was built is packed.
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { constants, gzipSync } from "node:zlib";
@@ -19,19 +19,20 @@ export const worker = (root) => ({
   rolldownOptions: { output: { chunkFileNames: "assets/lang-[name]-[hash].js" } },
 });
 
-/** Script of more bytes than this is packed too: it is the terminal's emulator. */
-const large = 200_000;
+/** Files of fewer bytes stay as they are. */
+const small = 1024;
 
-/** packed keeps grammars and large scripts as gzip only: they are most of the page's size, and embed.go unpacks them for whoever takes no gzip. */
+/** packed keeps scripts and styles as gzip only: a third of the size in the program, and nothing to pack at its start. embed.go unpacks them for whoever takes no gzip. */
 export const packed = (dist) => ({
-  name: "packed-grammars",
+  name: "packed",
   apply: "build",
   closeBundle() {
     const assets = join(dist, "assets");
     for (const name of readdirSync(assets)) {
-      if (!/^(lang|worker)-.*\.js$/.test(name) && !(name.endsWith(".js") && statSync(join(assets, name)).size > large)) continue;
-      writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: constants.Z_BEST_COMPRESSION }));
-      rmSync(join(assets, name));
+      const file = join(assets, name);
+      if (!/\.(js|css)$/.test(name) || statSync(file).size < small) continue;
+      writeFileSync(`${file}.gz`, gzipSync(readFileSync(file), { level: constants.Z_BEST_COMPRESSION }));
+      rmSync(file);
     }
   },
 });

@@ -1417,6 +1417,8 @@ export interface Session {
   token: string;
   expiresAt: number;
   environmentId: string;
+  /** Environments come with the answer to a launch code, so that a page need not ask for them next. */
+  environments?: Environments;
 }
 
 /** LaunchExchange is the body of the door's POST /api/session: the one-time code of the launch URL's fragment. */

@@ -14,7 +14,16 @@ import { type LinkState, Socket, type SocketHost, socketURL } from "./socket";
 import { ThreadStore } from "./thread.svelte";
 import { openingWord } from "./words";
 
+declare global {
+  interface Window {
+    /** index.html's exchange of the launch code. */
+    signingIn?: Promise<Response>;
+  }
+}
+
 export type Access = { kind: "checking" } | { kind: "in" } | { kind: "out"; reason: string; hint: string };
+
+const standingMillis = 120;
 
 export class App {
   access = $state.raw<Access>({ kind: "checking" });
@@ -41,24 +50,42 @@ export class App {
     window.addEventListener("hashchange", () => {
       if (location.hash.startsWith("#code=")) location.reload();
     });
-    const r = await signIn({ location, storage: sessionStorage, fetch: (...a) => fetch(...a), replaceURL: (url) => history.replaceState(null, "", url) });
+    const r = await signIn({ location, storage: sessionStorage, fetch: (...a) => fetch(...a), replaceURL: (url) => history.replaceState(null, "", url), early: window.signingIn });
     if (r.kind !== "token") {
       this.access = { kind: "out", reason: r.kind === "refused" ? r.reason : "", hint: r.kind === "refused" ? r.hint : "" };
       return;
     }
-    this.enter(r.token, socketHost);
+    this.enter(r.token, r.environments, socketHost);
     onReturn(() => {
       this.socket?.poke();
       void settings.reload();
       for (const s of this.stores) s.poke();
     });
+    await this.standing();
+    if (this.access.kind === "checking") this.access = { kind: "in" };
   }
 
-  private enter(token: string, socketHost?: SocketHost): void {
+  /** standing waits for what the first screen shows, but not long: to draw takes longer than most answers, and is done once then. */
+  private standing(): Promise<void> {
+    return new Promise((done) => {
+      const leave = $effect.root(() => {
+        $effect(() => {
+          if (this.access.kind === "out" || (this.environments && (!this.primary?.live || this.primary.synchronized))) end();
+        });
+      });
+      const late = setTimeout(() => end(), standingMillis);
+      const end = () => {
+        clearTimeout(late);
+        leave();
+        done();
+      };
+    });
+  }
+
+  private enter(token: string, environments: Environments | undefined, socketHost?: SocketHost): void {
     const onUnauthorized = () => this.leave("This session has ended.", "");
     const caller = new Caller(token, onUnauthorized);
     this.session = { caller, onUnauthorized, socketHost, onIdentity: (env) => this.forget(env.id) };
-    this.access = { kind: "in" };
     this.socket = new Socket({
       url: socketURL(""),
       token: () => caller.token,
@@ -81,6 +108,8 @@ export class App {
       },
     });
     this.socket.start();
+    // Their sockets need not wait for what the door's says.
+    if (environments) this.setEnvironments(environments);
     void settings.follow({ get: () => this.call<Settings>(MethodSettingsGet, {}), set: (c) => this.call<Settings>(MethodSettingsSet, c) });
     this.renewLater(caller);
   }

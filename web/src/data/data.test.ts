@@ -31,6 +31,14 @@ describe("sign-in", () => {
     expect(x.order).toEqual(["replace /t/local/x", 'fetch /api/session {"code":"abc"}']);
     expect(x.store.get("catamaran.token")).toBe("T");
   });
+  it("takes the answer to a code that was spent before the script came", async () => {
+    const x = host("", "old", json({}));
+    const environments = { config: {}, environments: [], primary: "local" };
+    expect(await signIn({ ...x.h, early: Promise.resolve(json({ token: "T", expiresAt: 1, environmentId: "", environments })) })).toEqual({ kind: "token", token: "T", environments });
+    expect(x.order).toEqual([]);
+    expect(await signIn({ ...x.h, early: Promise.resolve(json({ code: "unauthorized", message: "used" }, 401)) })).toEqual({ kind: "token", token: "T" });
+    expect(await signIn({ ...host("", null, json({})).h, early: Promise.reject(new TypeError("gone")) })).toMatchObject({ kind: "refused" });
+  });
   it("uses the kept token without a code, and when the code was used up", async () => {
     expect(await signIn(host("", "K", json({})).h)).toEqual({ kind: "token", token: "K" });
     expect(await signIn(host("#code=old", "K", json({ code: "unauthorized", message: "used" }, 401)).h)).toEqual({ kind: "token", token: "K" });

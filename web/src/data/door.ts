@@ -1,6 +1,6 @@
 // The page's way to the desktop: sign-in with the launch code and calls over
 // HTTP. The token lives in sessionStorage and in this module, never in a URL.
-import type { LaunchExchange, Session } from "../api/types.gen";
+import type { Environments, LaunchExchange, Session } from "../api/types.gen";
 import { CallError, apiError, isApiError, isUnauthorized, toApiError } from "./errors";
 
 const tokenKey = "catamaran.token";
@@ -18,9 +18,11 @@ export interface SignInHost {
   /** Takes the code out of the address bar and the history. */
   replaceURL(url: string): void;
   fetch: typeof fetch;
+  /** The answer to a code that index.html has spent already. */
+  early?: Promise<Response> | undefined;
 }
 
-export type SignIn = { kind: "token"; token: string } | { kind: "none" } | { kind: "refused"; reason: string; hint: string };
+export type SignIn = { kind: "token"; token: string; environments?: Environments | undefined } | { kind: "none" } | { kind: "refused"; reason: string; hint: string };
 
 /**
  * signIn spends the launch code of the fragment, or falls back to the token
@@ -30,18 +32,21 @@ export type SignIn = { kind: "token"; token: string } | { kind: "none" } | { kin
 export async function signIn(h: SignInHost): Promise<SignIn> {
   const kept = h.storage.getItem(tokenKey);
   const code = new URLSearchParams(h.location.hash.replace(/^#/, "")).get("code");
-  if (!code) return kept ? { kind: "token", token: kept } : { kind: "none" };
-  h.replaceURL(h.location.pathname + h.location.search);
+  if (!code && !h.early) return kept ? { kind: "token", token: kept } : { kind: "none" };
+  if (code) h.replaceURL(h.location.pathname + h.location.search);
   try {
-    const body: LaunchExchange = { code };
-    const s = await readJSON<Session>(await h.fetch("/api/session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+    const s = await readJSON<Session>(await (code ? spend(h, { code }) : h.early!));
     keepSession(h.storage, s);
-    return { kind: "token", token: s.token };
+    return { kind: "token", token: s.token, environments: s.environments };
   } catch (e) {
     if (kept) return { kind: "token", token: kept };
     const err = toApiError(e);
     return { kind: "refused", reason: err.message, hint: err.hint ?? "" };
   }
+}
+
+function spend(h: SignInHost, body: LaunchExchange): Promise<Response> {
+  return h.fetch("/api/session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 function keepSession(storage: Pick<Storage, "setItem">, s: Session): void {

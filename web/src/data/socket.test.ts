@@ -81,14 +81,23 @@ describe("socket", () => {
     expect(got).toEqual([13]);
   });
 
-  it("says hello first and subscribes only after the welcome", () => {
-    const { states } = make();
+  it("says hello first, and subscribes at once where there is nothing to resume after", () => {
+    const { s, states } = make();
+    s.subscribe({ topic: "thread:x", cursor: () => 7, frame: () => {} });
+    s.subscribe({ topic: "thread:y", cursor: () => undefined, frame: () => {} })();
+    const leave = s.subscribe({ topic: "thread:z", cursor: () => undefined, frame: () => {} });
     const ws = opened[0]!;
     expect(ws.sent).toEqual([]);
     ws.onopen?.();
-    expect(ws.take()).toEqual([{ type: "hello", token: "T" }]);
+    expect(ws.take()).toEqual([
+      { type: "hello", token: "T" },
+      { type: "subscribe", id: "s1", topic: "shell" },
+      { type: "subscribe", id: "s4", topic: "thread:z" },
+    ]);
+    leave();
+    expect(ws.take()).toEqual([{ type: "unsubscribe", id: "s4" }]);
     ws.say({ type: "welcome" });
-    expect(ws.take()).toEqual([{ type: "subscribe", id: "s1", topic: "shell" }]);
+    expect(ws.take()).toEqual([{ type: "subscribe", id: "s2", topic: "thread:x", after: 7 }]);
     expect(states).toEqual(["connecting", "open"]);
   });
 

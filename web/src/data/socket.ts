@@ -129,7 +129,7 @@ export class Socket {
     return () => {
       if (!this.subs.delete(s.id)) return;
       this.host.clearTimeout(s.timer);
-      if (this.welcomed) this.send({ type: "unsubscribe", id: s.id });
+      if (s.active) this.send({ type: "unsubscribe", id: s.id });
     };
   }
 
@@ -150,7 +150,11 @@ export class Socket {
     }
     this.ws = ws;
     ws.binaryType = "arraybuffer";
-    ws.onopen = () => this.send({ type: "hello", token: this.o.token() });
+    ws.onopen = () => {
+      this.send({ type: "hello", token: this.o.token() });
+      // Who has nothing to resume after need not know who answers.
+      for (const s of this.subs.values()) if (s.topic.cursor() === undefined) this.sendSubscribe(s);
+    };
     ws.onmessage = (e) => {
       if (this.ws !== ws) return;
       if (e.data instanceof ArrayBuffer) this.receiveBytes(e.data);

@@ -116,13 +116,33 @@ export function duration(millis: number): string {
   return `${Math.floor(m / 60)} h ${m % 60} min`;
 }
 
+// Making a format costs more than all that is written with it. It knows the zone it was made in.
+const once = (make: () => Intl.DateTimeFormat): (() => Intl.DateTimeFormat) => {
+  let made: Intl.DateTimeFormat | undefined;
+  let zone = 0;
+  return () => {
+    const here = new Date().getTimezoneOffset();
+    if (!made || here !== zone) made = make();
+    zone = here;
+    return made;
+  };
+};
+const clock = once(() => new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }));
+const dayOfYear = once(() => new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" }));
+const dayAndYear = once(() => new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" }));
+
 /** moment is a time of day, with the day when it is not today. */
 export function moment(at: number, now = Date.now()): string {
   const d = new Date(at);
-  const time = d.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  if (d.toDateString() === new Date(now).toDateString()) return time;
-  const year = d.getFullYear() === new Date(now).getFullYear() ? undefined : "numeric";
-  return `${d.toLocaleDateString(undefined, { day: "numeric", month: "short", year })}, ${time}`;
+  const today = new Date(now);
+  const time = clock().format(d);
+  if (d.toDateString() === today.toDateString()) return time;
+  return `${(d.getFullYear() === today.getFullYear() ? dayOfYear() : dayAndYear()).format(d)}, ${time}`;
+}
+
+/** exactly is a number with all its digits: "12,345". */
+export function exactly(n: number): string {
+  return String(n).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** size says bytes in words: "512 bytes", "12 kB", "3.4 MB". */
@@ -139,7 +159,7 @@ export function age(at: number, now: number): string {
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 86_400) return `${Math.floor(s / 3600)} h`;
   if (s < 86_400 * 30) return `${Math.floor(s / 86_400)} d`;
-  return new Date(at).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+  return dayAndYear().format(at);
 }
 
 export function count(n: number): string {

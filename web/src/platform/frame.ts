@@ -10,3 +10,10 @@ export function inFrame(f: () => void): () => void {
   const id = requestAnimationFrame(f);
   return () => cancelAnimationFrame(id);
 }
+
+/** inQuiet does something once the page has nothing else to do. */
+export function inQuiet(f: () => void): void {
+  // WebKit has none.
+  if (typeof requestIdleCallback === "function") requestIdleCallback(f, { timeout: 5000 });
+  else setTimeout(f, 200);
+}

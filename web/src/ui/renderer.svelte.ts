@@ -1,4 +1,6 @@
 // The Markdown renderer, fetched apart from the first screen.
+import { inQuiet } from "../platform/frame";
+
 type Markdown = typeof import("./markdown");
 
 class Renderer {
@@ -9,7 +11,13 @@ class Renderer {
   load(): void {
     if (this.asked) return;
     this.asked = true;
-    import("./markdown").then((m) => (this.module = m)).catch(() => (this.asked = false));
+    import("./markdown")
+      .then((m) => {
+        this.module = m;
+        // What is used for the first time is slow: better now than when a thread opens.
+        inQuiet(() => m.render("Some **words** and `code`.\n\n- one\n"));
+      })
+      .catch(() => (this.asked = false));
   }
 }
 

@@ -45,6 +45,24 @@ describe("Offsets", () => {
     }
   });
 
+  it("draws what is in view at once and around it what there is room for", () => {
+    const o = new Offsets<Row>();
+    o.set(rows(100));
+    const seen = o.range(2000, 400, 0);
+    const all = o.range(2000, 400, 800);
+    expect([seen, all]).toEqual([{ first: 50, end: 61 }, { first: 30, end: 81 }]);
+    const none = () => false;
+    expect(o.partly(seen, all, none, 0)).toEqual(seen);
+    expect(o.partly(seen, all, none, -3)).toEqual(seen);
+    expect(o.partly(seen, all, none, 5)).toEqual({ first: 47, end: 63 });
+    expect(o.partly(seen, all, none, 1000)).toEqual(all);
+    // What is drawn stays and costs nothing.
+    const drawn = new Set(["r49", "r48", "r61"]);
+    expect(o.partly(seen, all, (k) => drawn.has(k), 0)).toEqual({ first: 48, end: 62 });
+    expect(o.partly(seen, all, (k) => drawn.has(k), 2)).toEqual({ first: 47, end: 63 });
+    expect(o.partly({ first: 0, end: 0 }, { first: 0, end: 0 }, none, 5)).toEqual({ first: 0, end: 0 });
+  });
+
   it("keeps the reader's row in place when rows come above and heights turn out otherwise", () => {
     const o = new Offsets<Row>();
     const list = rows(100);

@@ -116,6 +116,21 @@ export class Offsets<R extends Row> {
     return { first: this.at(Math.max(0, scroll - over)), end: this.at(scroll + height + over) + 1 };
   }
 
+  /** partly is as much of `all` around `seen` as needs at most `room` rows that `has` does not know: the nearest first, those in view in any case. */
+  partly(seen: Range, all: Range, has: (key: string) => boolean, room: number): Range {
+    let { first, end } = seen;
+    const free = (i: number) => has(this.list[i]!.key) || room-- > 0;
+    let up = true;
+    let down = true;
+    while (up || down) {
+      up &&= first > all.first && free(first - 1);
+      if (up) first--;
+      down &&= end < all.end && free(end);
+      if (down) end++;
+    }
+    return { first, end };
+  }
+
   /** anchor is the first row that begins in the view, or the one that fills it. */
   anchor(scroll: number, usable: (r: R) => boolean = () => true): Anchor | undefined {
     if (this.list.length === 0) return undefined;
