@@ -177,7 +177,10 @@ type Revert struct {
 	State  RevertState `json:"state"`
 	// RevertID is what revert.undo takes: for the revert while it is done, for its undo once it is undone. "" when neither can be.
 	RevertID string `json:"revertId,omitempty"`
-	// Files are the paths that were written or removed by the last of these; at most 200, Total counts them all.
+	// Unfinished says that one of these has begun to write files and its end was not told: it goes on, or
+	// the backend was killed in it. revert.undo with RevertID then leaves nothing half done.
+	Unfinished bool `json:"unfinished,omitempty"`
+	// Files are the paths that are now as the last of these wanted; at most 200, Total counts them all.
 	Files []string `json:"files"`
 	Total int      `json:"total"`
 	// Left are files that it did not touch though it was to, with the reason; at most 200.
@@ -188,7 +191,7 @@ type Revert struct {
 type Reverted struct {
 	// RevertID is what revert.undo takes; "" when nothing was done.
 	RevertID string `json:"revertId,omitempty"`
-	// Files are the paths that were written or removed; Left are those that were not, with the reason.
+	// Files are the paths that are as they were to be; Left are those that are not, with the reason.
 	Files []string     `json:"files"`
 	Left  []RevertFile `json:"left,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"catamaran/internal/api"
 	"catamaran/internal/git"
@@ -27,6 +28,7 @@ type change struct {
 	from, to content
 	then     fs.FileInfo // nil: there was none
 	staged   string      // where its content lies ready, absolute
+	there    bool        // it is as it is to be already
 }
 
 // record is what is kept of a revert, for its undo.
@@ -118,8 +120,9 @@ func choose(steps []step, paths []string) ([]step, error) {
 }
 
 // Undo brings back what the revert took away, under a new id, file by file where
-// the file is still as the revert left it.
-func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string) (api.Reverted, error) {
+// the file is still as the revert left it. A file that is back already, of an undo
+// that was cut off, counts as brought back. begin is as for Revert.
+func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string, begin func(paths []string) error) (api.Reverted, error) {
 	none := api.Reverted{Files: []string{}}
 	b, err := loadBlob(ctx, dir, refName(threadID, revertID+"-revert"))
 	if err != nil {
@@ -154,17 +157,18 @@ func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string) (a
 	var left []api.RevertFile
 	changes = slices.DeleteFunc(changes, func(c change) bool {
 		switch have[c.path] {
-		case c.to:
-			return true
-		case c.from:
+		case c.from, c.to:
 			return false
 		}
 		left = append(left, api.RevertFile{Path: c.path, State: stateChanged, Reason: "It was changed after the revert."})
 		return true
 	})
+	for i := range changes {
+		changes[i].there = have[changes[i].path] == changes[i].to
+	}
 	r := none
 	if len(changes) > 0 {
-		if r, err = s.carryOut(ctx, root, dir, threadID, id, changes, nil); err != nil {
+		if r, err = s.carryOut(ctx, root, dir, threadID, id, changes, begin); err != nil {
 			return r, err
 		}
 	}
@@ -209,6 +213,10 @@ func (s *Store) carryOut(ctx context.Context, root *os.Root, dir, threadID, id s
 			if err := ctx.Err(); err != nil {
 				return r, err
 			}
+			if c.there {
+				r.Files = append(r.Files, strings.ToValidUTF8(c.path, "\uFFFD"))
+				continue
+			}
 			if reason := put(root, dir, c); reason != "" {
 				r.Left = append(r.Left, api.RevertFile{Path: strings.ToValidUTF8(c.path, "\uFFFD"), State: stateBlocked, Reason: reason})
 			} else {
@@ -227,7 +235,8 @@ func (s *Store) stage(ctx context.Context, dir string, changes []change) (folder
 	if err != nil {
 		return "", err
 	}
-	if folder, err = os.MkdirTemp(repo.GitDir, "catamaran-revert-"); err != nil {
+	sweepStaged(repo.GitDir)
+	if folder, err = os.MkdirTemp(repo.GitDir, stagedName); err != nil {
 		return "", err
 	}
 	defer func() {
@@ -244,7 +253,7 @@ func (s *Store) stage(ctx context.Context, dir string, changes []change) (folder
 	var info, names bytes.Buffer
 	for i := range changes {
 		c := &changes[i]
-		if c.to.none() {
+		if c.to.none() || c.there {
 			continue
 		}
 		// By its own name: filters go by it.
@@ -261,6 +270,25 @@ func (s *Store) stage(ctx context.Context, dir string, changes []change) (folder
 	}
 	_, err = run(ctx, git.Command{Dir: repo.Top, Env: env, Args: []string{"checkout-index", "--quiet", "-z", "--stdin", "--prefix=" + filepath.ToSlash(folder) + "/f/"}, Stdin: names.Bytes()})
 	return folder, err
+}
+
+const (
+	stagedName = "catamaran-revert-"
+	// stagedOld is when a folder of stage is one that a killed backend left: no revert takes that long.
+	stagedOld = time.Hour
+)
+
+// sweepStaged removes what killed backends left in a repository's directory.
+func sweepStaged(gitDir string) {
+	found, _ := os.ReadDir(gitDir)
+	for _, e := range found {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), stagedName) {
+			continue
+		}
+		if st, err := e.Info(); err == nil && time.Since(st.ModTime()) > stagedOld {
+			_ = os.RemoveAll(filepath.Join(gitDir, e.Name())) // tried again with the next revert
+		}
+	}
 }
 
 // put makes one change; reason says why it was not made.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -157,18 +158,64 @@ func TestRevert(t *testing.T) {
 
 	// Undone, but for what a person changed meanwhile; and that undone again.
 	write(t, d.dir, "sub/b", "person\n")
-	u, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_900")
+	u, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_900", nil)
 	if err != nil || !slices.Equal(u.Files, []string{"a", "gone", "new/deep/file"}) || len(u.Left) != 1 || u.Left[0].Path != "sub/b" {
 		t.Fatalf("%+v %v", u, err)
 	}
 	if read(d.dir, "a") != "3\n" || read(d.dir, "gone") != "" || read(d.dir, "new/deep/file") != "n\n" || read(d.dir, "sub/b") != "person\n" {
 		t.Error("the undo wrote something else")
 	}
-	if u, err = d.s.Undo(t.Context(), d.dir, "t", u.RevertID, "v_901"); err != nil || len(u.Files) != 3 || read(d.dir, "a") != "1\n" {
+	if u, err = d.s.Undo(t.Context(), d.dir, "t", u.RevertID, "v_901", nil); err != nil || len(u.Files) != 3 || read(d.dir, "a") != "1\n" {
 		t.Errorf("%+v %v", u, err)
 	}
-	if _, err := d.s.Undo(t.Context(), d.dir, "t", "v_unknown", "v_902"); api.CodeOf(err) != api.CodeNotFound {
+	if _, err := d.s.Undo(t.Context(), d.dir, "t", "v_unknown", "v_902", nil); api.CodeOf(err) != api.CodeNotFound {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestUndoGoesOn finds a part of the files back, as an undo leaves them that was cut
+// off: the rest follows, and all of it can be reverted again.
+func TestUndoGoesOn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, map[string]string{"a": "1\n", "b": "1\n", "c": "1\n"})
+	turn := d.turn(t, "t", func(edit func(path, text string)) {
+		edit("a", "2\n")
+		edit("b", "2\n")
+		edit("c", "2\n")
+	})
+	r := d.revert(t, d.target(turn))
+	stopped := errors.New("stopped")
+	if u, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_900", func(paths []string) error {
+		if !slices.Equal(paths, []string{"a", "b", "c"}) {
+			t.Errorf("%q", paths)
+		}
+		return stopped
+	}); !errors.Is(err, stopped) || u.RevertID != "" || read(d.dir, "a") != "1\n" {
+		t.Errorf("%+v %v", u, err)
+	}
+	write(t, d.dir, "a", "2\n")
+	write(t, d.dir, "c", "person\n")
+	// What a killed backend has left goes too, but not what another is at work in.
+	old, fresh := filepath.Join(d.dir, ".git", stagedName+"old"), filepath.Join(d.dir, ".git", stagedName+"fresh")
+	for _, folder := range []string{old, fresh} {
+		if err := os.MkdirAll(filepath.Join(folder, "f"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(old, time.Time{}, time.Now().Add(-2*stagedOld)); err != nil {
+		t.Fatal(err)
+	}
+	u, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_901", nil)
+	if err != nil || !slices.Equal(u.Files, []string{"a", "b"}) || len(u.Left) != 1 || u.Left[0].Path != "c" || read(d.dir, "b") != "2\n" || read(d.dir, "c") != "person\n" {
+		t.Fatalf("%+v %v", u, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(d.dir, ".git", stagedName+"*")); !slices.Equal(left, []string{fresh}) {
+		t.Errorf("%q", left)
+	}
+	// All that was brought back is reverted again, what was back already too.
+	again, err := d.s.Undo(t.Context(), d.dir, "t", u.RevertID, "v_902", nil)
+	if err != nil || !slices.Equal(again.Files, []string{"a", "b"}) || read(d.dir, "a") != "1\n" || read(d.dir, "b") != "1\n" || read(d.dir, "c") != "person\n" {
+		t.Errorf("%+v %v", again, err)
 	}
 }
 
@@ -198,7 +245,7 @@ func TestRevertConflicts(t *testing.T) {
 	if !slices.Equal(r.Files, []string{"command", "later"}) || read(d.dir, "later") != "1\n" {
 		t.Errorf("%+v", r)
 	}
-	if _, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_800"); err != nil || read(d.dir, "later") != "person\n" {
+	if _, err := d.s.Undo(t.Context(), d.dir, "t", r.RevertID, "v_800", nil); err != nil || read(d.dir, "later") != "person\n" {
 		t.Errorf("%v %q", err, read(d.dir, "later"))
 	}
 	if _, err := d.s.Revert(t.Context(), target, d.plan(t, target).Seen, []string{"nowhere"}, "v_801", nil); api.CodeOf(err) != api.CodeInvalid {
@@ -317,7 +364,7 @@ func TestRevertKinds(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(d.dir, "link")); err == nil {
 		t.Error("the link stays")
 	}
-	if r, err := d.s.Undo(t.Context(), d.dir, "t", fmt.Sprintf("v_%03d", d.n), "v_600"); err != nil || len(r.Files) != 1 {
+	if r, err := d.s.Undo(t.Context(), d.dir, "t", fmt.Sprintf("v_%03d", d.n), "v_600", nil); err != nil || len(r.Files) != 1 {
 		t.Errorf("%+v %v", r, err)
 	}
 	if to, err := os.Readlink(filepath.Join(d.dir, "link")); err != nil || to != "bin" {
@@ -503,7 +550,7 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 				for _, p := range paths {
 					was[p] = read(dir, p)
 				}
-				_, err := s.Undo(t.Context(), dir, whose[i], reverts[i].RevertID, id)
+				_, err := s.Undo(t.Context(), dir, whose[i], reverts[i].RevertID, id, nil)
 				check(err)
 				for _, p := range paths {
 					now := read(dir, p)

@@ -214,6 +214,9 @@ func TestKilledAtAnyPoint(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
+		if (round+1)%100 == 0 {
+			t.Logf("%d of %d crashes, %d answers kept", round+1, rounds, kept+len(acked))
+		}
 	}
 	kept += len(acked)
 	t.Logf("%d crashes, %d answers kept, %d turns interrupted, %d messages cut off in mid-stream", rounds, kept, interrupted, folded)

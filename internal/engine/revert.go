@@ -37,9 +37,30 @@ func (e *Engine) TellRevert(ctx context.Context, threadID, itemID string, r api.
 	return e.clientError("tell the revert in the timeline", err)
 }
 
+// TellUndoing notes in its item, for good when it returns, that the undo of a revert
+// begins to write files; undone is the id that is taken back.
+func (e *Engine) TellUndoing(ctx context.Context, threadID, itemID, undone string) error {
+	return e.retell(ctx, threadID, itemID, undone, func(r *api.Revert) { r.Unfinished = true })
+}
+
 // TellUndone notes in its item that a revert was undone, or that its undo was.
 // undone is the id that was taken back. An item that does not have it stays as it is.
 func (e *Engine) TellUndone(ctx context.Context, threadID, itemID, undone string, done api.Reverted) error {
+	return e.retell(ctx, threadID, itemID, undone, func(r *api.Revert) {
+		if r.State == api.RevertDone {
+			r.State = api.RevertUndone
+		} else {
+			r.State = api.RevertDone
+		}
+		r.RevertID, r.Left, r.Unfinished = done.RevertID, done.Left, false
+		if done.RevertID != "" {
+			r.Files, r.Total = done.Files, len(done.Files)
+		}
+	})
+}
+
+// retell changes the item of a revert that has the id undone.
+func (e *Engine) retell(ctx context.Context, threadID, itemID, undone string, change func(*api.Revert)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitBound)
 	defer cancel()
 	err := e.onThread(ctx, threadID, func(a *actor) error {
@@ -54,15 +75,7 @@ func (e *Engine) TellUndone(ctx context.Context, threadID, itemID, undone string
 			return nil
 		}
 		r := *it.Revert
-		if r.State == api.RevertDone {
-			r.State = api.RevertUndone
-		} else {
-			r.State = api.RevertDone
-		}
-		r.RevertID, r.Left = done.RevertID, done.Left
-		if done.RevertID != "" {
-			r.Files, r.Total = done.Files, len(done.Files)
-		}
+		change(&r)
 		return a.tellRevert(it, r)
 	})
 	return e.clientError("tell the undo in the timeline", err)
@@ -89,6 +102,9 @@ func revertText(r api.Revert) string {
 	}
 	if r.State == api.RevertUndone {
 		text += "; undone"
+	}
+	if r.Unfinished {
+		text += "; not finished"
 	}
 	return text + "."
 }

@@ -202,14 +202,14 @@ func (d *Desk) ApplyRevert(ctx context.Context, id string, r api.RevertApply) (a
 		if err != nil {
 			return api.Reverted{}, err
 		}
-		tell := func(files []string, left []api.RevertFile) error {
+		tell := func(files []string, left []api.RevertFile, unfinished bool) error {
 			return d.o.Engine.TellRevert(ctx, m.Thread.ID, itemOf(id), api.Revert{TurnID: r.TurnID, Turn: m.Turns[i].Turn.Ordinal, Later: r.Later && i < len(m.Turns)-1,
-				State: api.RevertDone, RevertID: id, Files: files, Left: left})
+				State: api.RevertDone, RevertID: id, Unfinished: unfinished, Files: files, Left: left})
 		}
 		// The timeline tells it before anything is written: whatever happens then can be undone from there.
-		done, err := d.o.Checkpoints.Revert(ctx, t, r.Seen, r.Paths, id, func(paths []string) error { return tell(paths, nil) })
+		done, err := d.o.Checkpoints.Revert(ctx, t, r.Seen, r.Paths, id, func(paths []string) error { return tell(paths, nil, true) })
 		if done.RevertID != "" {
-			d.told(m, tell(done.Files, done.Left))
+			d.told(m, tell(done.Files, done.Left, false))
 		}
 		d.changed(m)
 		return done, err
@@ -228,7 +228,9 @@ func (d *Desk) UndoRevert(ctx context.Context, id string, r api.RevertUndo) (api
 		if err := idle(m); err != nil {
 			return api.Reverted{}, err
 		}
-		done, err := d.o.Checkpoints.Undo(ctx, m.Dir, r.ThreadID, r.RevertID, revertID(r.RevertID))
+		done, err := d.o.Checkpoints.Undo(ctx, m.Dir, r.ThreadID, r.RevertID, revertID(r.RevertID), func([]string) error {
+			return d.o.Engine.TellUndoing(ctx, r.ThreadID, itemOf(r.RevertID), r.RevertID)
+		})
 		if err == nil && (done.RevertID != "" || len(done.Left) == 0) {
 			d.told(m, d.o.Engine.TellUndone(ctx, r.ThreadID, itemOf(r.RevertID), r.RevertID, done))
 		}

@@ -470,7 +470,12 @@ export interface Revert {
   state: RevertState;
   /** RevertID is what revert.undo takes: for the revert while it is done, for its undo once it is undone. "" when neither can be. */
   revertId?: string;
-  /** Files are the paths that were written or removed by the last of these; at most 200, Total counts them all. */
+  /**
+   * Unfinished says that one of these has begun to write files and its end was not told: it goes on, or
+   * the backend was killed in it. revert.undo with RevertID then leaves nothing half done.
+   */
+  unfinished?: boolean;
+  /** Files are the paths that are now as the last of these wanted; at most 200, Total counts them all. */
   files: string[];
   total: number;
   /** Left are files that it did not touch though it was to, with the reason; at most 200. */
@@ -481,7 +486,7 @@ export interface Revert {
 export interface Reverted {
   /** RevertID is what revert.undo takes; "" when nothing was done. */
   revertId?: string;
-  /** Files are the paths that were written or removed; Left are those that were not, with the reason. */
+  /** Files are the paths that are as they were to be; Left are those that are not, with the reason. */
   files: string[];
   left?: RevertFile[];
 }
