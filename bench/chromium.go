@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"catamaran/test/chromium"
+
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
 	"github.com/chromedp/cdproto/runtime"
@@ -21,9 +23,9 @@ import (
 
 // newTab starts a Chromium with a profile of its own and gives its empty tab, which is good for a time.
 func newTab(ctx context.Context, s *setup, name string, bound time.Duration) (run context.Context, end func(), err error) {
-	program, err := exec.LookPath("chromium")
+	program, err := chromium.Path()
 	if err != nil {
-		return nil, nil, fmt.Errorf("chromium is missing; `go run ./tools/check -only tools` installs it: %w", err)
+		return nil, nil, err
 	}
 	alloc, endAlloc := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless, chromedp.WindowSize(1440, 900),

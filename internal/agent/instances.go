@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 	"catamaran/internal/logfile"
 )
 
@@ -85,7 +86,7 @@ func readSettings(path string, v any) error {
 		err = errors.New("it is too large")
 	}
 	if err == nil {
-		b, err = os.ReadFile(path)
+		b, err = atomicfile.ReadFile(path)
 	}
 	if err == nil {
 		err = json.Unmarshal(b, v)
@@ -93,7 +94,7 @@ func readSettings(path string, v any) error {
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &syntax) || errors.As(err, &mistyped) {
-		if rerr := os.Rename(path, path+".unreadable"); rerr != nil {
+		if rerr := atomicfile.Rename(path, path+".unreadable"); rerr != nil {
 			return errors.Join(err, rerr)
 		}
 		return nil
@@ -122,7 +123,7 @@ func writeSettings(path string, v any) (err error) {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("agent settings: %w", err)
 	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Rename(f.Name(), path)
 }
 
 // list returns what was saved, without secrets.

@@ -26,6 +26,7 @@ import (
 	"unicode"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 const (
@@ -159,7 +160,7 @@ func write(path string, r io.Reader) (n int64, err error) {
 	if err := errors.Join(t.Sync(), t.Close()); err != nil {
 		return 0, fmt.Errorf("attachment: %w", err)
 	}
-	return n, os.Rename(t.Name(), path)
+	return n, atomicfile.Rename(t.Name(), path)
 }
 
 // cleanName is the last part of a path without what no name has.
@@ -243,10 +244,10 @@ func move(from, to, id string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return fmt.Errorf("attachment: %w", err)
 	}
-	if err := os.Rename(filepath.Join(from, id), filepath.Join(to, id)); err != nil {
+	if err := atomicfile.Rename(filepath.Join(from, id), filepath.Join(to, id)); err != nil {
 		return fmt.Errorf("attachment: %w", err)
 	}
-	if err := os.Rename(filepath.Join(from, id+".json"), filepath.Join(to, id+".json")); err != nil {
+	if err := atomicfile.Rename(filepath.Join(from, id+".json"), filepath.Join(to, id+".json")); err != nil {
 		return fmt.Errorf("attachment: %w", err)
 	}
 	return nil

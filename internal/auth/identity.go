@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"catamaran/internal/atomicfile"
 )
 
 // Identity is a backend's or a gateway's identity, kept in its state folder.
@@ -84,7 +86,7 @@ func (id *Identity) Replace() error {
 	if err := writeSynced(f, b); err != nil {
 		return fmt.Errorf("replace identity: %w", err)
 	}
-	if err := os.Rename(f.Name(), filepath.Join(id.dir, IdentityFile)); err != nil {
+	if err := atomicfile.Rename(f.Name(), filepath.Join(id.dir, IdentityFile)); err != nil {
 		return fmt.Errorf("replace identity: %w", err)
 	}
 	syncFolder(id.dir)
@@ -105,7 +107,7 @@ func syncFolder(dir string) {
 }
 
 func readIdentity(path string) (*Identity, error) {
-	f, err := os.Open(path)
+	f, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read identity: %w", err)
 	}

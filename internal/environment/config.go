@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 // The files of the mode. While pendingFile exists a change has not been
@@ -85,7 +86,7 @@ func (c configFiles) load() (api.ModeConfig, *api.Error, error) {
 }
 
 func (c configFiles) setAside(name string, why error) (*api.Error, error) {
-	if err := os.Rename(c.path(name), c.path(name+asideSuffix)); err != nil {
+	if err := atomicfile.Rename(c.path(name), c.path(name+asideSuffix)); err != nil {
 		return nil, err
 	}
 	return &api.Error{Code: api.CodeInvalid, Message: "the saved mode could not be read, so this computer's own system is used",
@@ -94,7 +95,7 @@ func (c configFiles) setAside(name string, why error) (*api.Error, error) {
 
 // read returns a file's bytes and whether it is there.
 func (c configFiles) read(name string) ([]byte, bool, error) {
-	f, err := os.Open(c.path(name))
+	f, err := atomicfile.Open(c.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -181,7 +182,7 @@ func (c configFiles) write(name string, b []byte) error {
 	}
 	if err == nil {
 		c.point("rename " + name)
-		err = os.Rename(temp, c.path(name))
+		err = atomicfile.Rename(temp, c.path(name))
 	}
 	if err != nil {
 		os.Remove(temp)

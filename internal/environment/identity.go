@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 // identityBook remembers which id the backend of each place said last: two
@@ -30,7 +31,7 @@ type identities struct {
 
 func loadIdentities(dir string, log *slog.Logger) identities {
 	b := identities{path: filepath.Join(dir, identityBook), ids: map[string]string{}}
-	f, err := os.Open(b.path)
+	f, err := atomicfile.Open(b.path)
 	if err != nil {
 		return b
 	}
@@ -64,7 +65,7 @@ func (p *Pool) met(id, distro, environmentID string) {
 	if err == nil {
 		temp := t.path + tempSuffix
 		if err = os.WriteFile(temp, b, 0o600); err == nil {
-			err = os.Rename(temp, t.path)
+			err = atomicfile.Rename(temp, t.path)
 		}
 	}
 	if err != nil {

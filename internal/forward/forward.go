@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 const (
@@ -90,7 +91,7 @@ type List struct {
 func Open(dir string, lookup func(string) (string, bool)) *List {
 	l := &List{path: filepath.Join(dir, File), lookup: lookup}
 	l.reset()
-	f, err := os.Open(l.path)
+	f, err := atomicfile.Open(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l
 	}
@@ -210,7 +211,7 @@ func (l *List) write(entries []entry) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), l.path)
+	return atomicfile.Rename(f.Name(), l.path)
 }
 
 // Values is what goes into an envelope now: the variables that are set, and the

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 	"catamaran/internal/auth"
 	"catamaran/internal/logfile"
 )
@@ -233,7 +234,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 // page stored, stays the same from start to start (W7.3).
 func (g *Gateway) listen() (net.Listener, error) {
 	file := filepath.Join(g.o.StateDir, "port")
-	b, err := os.ReadFile(file)
+	b, err := atomicfile.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		g.o.Log.Warn("the last port is not known", "error", err)
 	}
@@ -266,7 +267,7 @@ func writePort(file string, port int) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("keep port: %w", err)
 	}
-	return os.Rename(f.Name(), file)
+	return atomicfile.Rename(f.Name(), file)
 }
 
 func (g *Gateway) routes() http.Handler {

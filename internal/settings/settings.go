@@ -24,6 +24,7 @@ import (
 	"sync"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 const (
@@ -82,7 +83,7 @@ func (s *Store) readLocked() (values, keys, error) {
 
 // readFile answers nil for a file that is not there; one over the bound is cut one byte behind it.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := atomicfile.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -206,11 +207,11 @@ func (s *Store) write(name string, content []byte, damaged bool) error {
 		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	if damaged {
-		if err := os.Rename(s.path(name), s.path(name+".damaged")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := atomicfile.Rename(s.path(name), s.path(name+".damaged")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("set the damaged %s aside: %w", name, err)
 		}
 	}
-	if err := os.Rename(f.Name(), s.path(name)); err != nil {
+	if err := atomicfile.Rename(f.Name(), s.path(name)); err != nil {
 		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	return nil

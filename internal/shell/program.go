@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 	"catamaran/internal/proc"
 )
 
@@ -182,7 +183,7 @@ func (w *Windows) Native() bool {
 
 // loadPlace is nil where nothing sensible is kept.
 func loadPlace(state string) *api.WindowPlace {
-	b, err := os.ReadFile(filepath.Join(state, placeFile))
+	b, err := atomicfile.ReadFile(filepath.Join(state, placeFile))
 	if err != nil {
 		return nil
 	}
@@ -203,5 +204,5 @@ func savePlace(state string, p api.WindowPlace) error {
 	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	return atomicfile.Rename(path+".new", path)
 }

@@ -81,14 +81,8 @@ func (s *System) connected() (*dbus.Conn, error) {
 	if address == "" {
 		return nil, fmt.Errorf("notifications: there is no session bus")
 	}
-	conn, err := dbus.Connect(address)
+	conn, signals, err := dialBus(address)
 	if err != nil {
-		return nil, fmt.Errorf("notifications: %w", err)
-	}
-	signals := make(chan *dbus.Signal, notesReads)
-	conn.Signal(signals)
-	if err := conn.AddMatchSignal(dbus.WithMatchSender(notesName), dbus.WithMatchInterface(notesName)); err != nil {
-		_ = conn.Close()
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
 	s.conn, s.order = conn, nil
@@ -99,6 +93,31 @@ func (s *System) connected() (*dbus.Conn, error) {
 		}
 	})
 	return conn, nil
+}
+
+// dialBus connects, within notesWait, and asks for the signals of the notification service.
+func dialBus(address string) (*dbus.Conn, <-chan *dbus.Signal, error) {
+	// What the library does at the beginning knows no deadline; a connection whose context ends is closed.
+	ctx, cancel := context.WithCancel(context.Background())
+	late := time.AfterFunc(notesWait, cancel)
+	signals := make(chan *dbus.Signal, notesReads)
+	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
+	if err == nil {
+		conn.Signal(signals)
+		err = conn.AddMatchSignalContext(ctx, dbus.WithMatchSender(notesName), dbus.WithMatchInterface(notesName))
+	}
+	if !late.Stop() {
+		err = fmt.Errorf("the session bus did not answer within %v", notesWait)
+	}
+	if err != nil {
+		cancel()
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, nil, err
+	}
+	// From here on the connection ends with its Close.
+	return conn, signals, nil
 }
 
 // heard follows what becomes of a notification.

@@ -3,7 +3,10 @@ package shell
 import (
 	"bufio"
 	"context"
+	"io"
+	"net"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +56,45 @@ func bus(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(address)
+}
+
+// A bus that takes the connection and then says nothing must not hold up who asks.
+func TestSilentBus(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bus")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, c) // until the other side gives up
+		_ = c.Close()
+	}()
+	t.Cleanup(func() { _ = ln.Close() })
+	answered := make(chan error, 1)
+	go func() {
+		_, _, err := dialBus("unix:path=" + path)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		if err == nil || !strings.Contains(err.Error(), "did not answer") {
+			t.Errorf("a silent bus: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("a silent bus is waited for without end")
+	}
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Error("the connection to the silent bus stays open")
+	}
 }
 
 // Not beside other tests: the bus is told by an environment variable.

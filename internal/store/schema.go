@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 // migrations are the schema's steps: forward only, each in one transaction,
@@ -187,5 +188,5 @@ func (s *Store) copyBefore(ctx context.Context, target int) error {
 		os.Remove(copyTo + ".part")
 		return err
 	}
-	return os.Rename(copyTo+".part", copyTo)
+	return atomicfile.Rename(copyTo+".part", copyTo)
 }

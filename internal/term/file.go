@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 // A terminal lies in two files of the terminals' folder: <id>.json, the record,
@@ -187,7 +188,7 @@ func (f *file) saveRecord(rec record) error {
 	if err := os.WriteFile(tmp, b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(tmp, f.path(".json"))
+	return atomicfile.Rename(tmp, f.path(".json"))
 }
 
 func (f *file) remove() {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 const (
@@ -124,7 +125,7 @@ func (s *source) fetch(ctx context.Context, f File, dir string, progress func(in
 		os.Remove(done + ".part")
 		return "", &api.Error{Code: api.CodeInvalid, Message: "The downloaded update is not what its publisher signed; it was thrown away.", Hint: "Try again later.", Retryable: true}
 	}
-	return done, os.Rename(done+".part", done)
+	return done, atomicfile.Rename(done+".part", done)
 }
 
 func (s *source) rest(ctx context.Context, cancel context.CancelFunc, f File, part *os.File, have int64, progress func(int64)) (int64, error) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"catamaran/internal/api"
+	"catamaran/internal/atomicfile"
 )
 
 const (
@@ -69,7 +70,7 @@ func New(o Options) *Updater {
 		u.now.State, u.now.Why = api.UpdateOff, why
 		return u
 	}
-	if b, err := os.ReadFile(u.file()); err == nil {
+	if b, err := atomicfile.ReadFile(u.file()); err == nil {
 		_ = json.Unmarshal(b, &u.kept) // a damaged one is as none
 	}
 	u.now.Auto, u.now.Checked = u.kept.Auto, u.kept.Checked
@@ -174,7 +175,7 @@ func (u *Updater) saveLocked() error {
 	if err := os.WriteFile(u.file()+".new", b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(u.file()+".new", u.file())
+	return atomicfile.Rename(u.file()+".new", u.file())
 }
 
 // Check asks the server now.

@@ -14,8 +14,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// TestPicturesQuestionsAndPlans sends a picture, answers a question of three
-// parts and decides about plans, the last two by keys alone.
+// TestPicturesQuestionsAndPlans sends a picture, takes a command from the menu of
+// "/", answers a question of three parts and decides about plans, all but the first by keys alone.
 func TestPicturesQuestionsAndPlans(t *testing.T) {
 	t.Parallel()
 	repo := product.GitRepo(t, t.TempDir())
@@ -58,7 +58,21 @@ func TestPicturesQuestionsAndPlans(t *testing.T) {
 		b.see(id)
 		b.until("the card to take keys", `document.querySelector('[data-testid="`+id+`"]')?.dataset.ready === "true"`)
 	}
-	b.prompt("ask me")
+	// The agent's own command brings it, taken from the menu of "/".
+	b.do("begin", chromedp.Focus(sel("composer-input")))
+	b.hit("/")
+	b.until("all its commands", `document.querySelectorAll('[data-testid="suggestion"]').length === 3`)
+	b.look("commands")
+	b.hit("qu")
+	b.until("the one that fits", `document.querySelectorAll('[data-testid="suggestion"]').length === 1`)
+	b.hit(kb.Escape)
+	b.gone("suggest")
+	b.hit(kb.Backspace)
+	b.see("suggestion")
+	b.enter()
+	b.writes("/question ")
+	b.gone("suggest")
+	b.enter()
 	ready("question-card")
 	b.until("the word for it", `document.querySelector('[data-testid="turn-working"]')?.innerText.includes("Waiting for an answer")`)
 	b.look("question")

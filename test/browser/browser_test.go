@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"catamaran/test/chromium"
 	"catamaran/test/product"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -60,12 +61,12 @@ type tab struct {
 // open starts a browser with a profile of its own and loads the address.
 func open(t *testing.T, address string) *tab {
 	t.Helper()
-	chromium, err := product.Chromium()
+	program, err := chromium.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Headless, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("no-proxy-server", true),
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1440, 900),

@@ -118,32 +118,3 @@ func TestLiveOutput(t *testing.T) {
 	b.seeText("tool-output", "all done")
 	b.clean()
 }
-
-// TestCommandsOfTheAgent takes a command from the menu of "/".
-func TestCommandsOfTheAgent(t *testing.T) {
-	t.Parallel()
-	repo := product.GitRepo(t, t.TempDir())
-	d := product.StartDesktop(t, product.Options{})
-	b := open(t, d.URL)
-	b.see("env-group-local")
-	b.addProject(repo)
-	b.newThread()
-	// What the agent offers is known when its images are: one answer has both.
-	b.see("attach")
-	b.do("begin", chromedp.Focus(sel("composer-input")))
-	b.hit("/")
-	b.until("all its commands", `document.querySelectorAll('[data-testid="suggestion"]').length === 3`)
-	b.look("commands")
-	b.hit("qu")
-	b.until("the one that fits", `document.querySelectorAll('[data-testid="suggestion"]').length === 1`)
-	b.hit(kb.Escape)
-	b.gone("suggest")
-	b.hit(kb.Backspace)
-	b.see("suggestion")
-	b.enter()
-	b.writes("/question ")
-	b.gone("suggest")
-	b.enter()
-	b.see("question-card")
-	b.clean()
-}

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"catamaran/internal/api"
+	"catamaran/test/chromium"
 	"catamaran/test/page"
 	"catamaran/test/windows/wine"
 )
@@ -114,14 +115,18 @@ func (d *desktop) look(name string) {
 	if err := json.Unmarshal([]byte(out), &launch); err != nil {
 		d.t.Fatalf("%v: %q %q", err, out, errOut)
 	}
-	alloc, cancel := chromedp.NewExecAllocator(d.t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox,
+	program, err := chromium.Path()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	alloc, cancel := chromedp.NewExecAllocator(d.t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
 		chromedp.DisableGPU, chromedp.Headless, chromedp.Flag("no-proxy-server", true), chromedp.UserDataDir(d.t.TempDir()), chromedp.WindowSize(1440, 900))...)
 	defer cancel()
 	ctx, cancel := chromedp.NewContext(alloc)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Navigate(launch.URL))
+	_, err = chromedp.Run(ctx, chromedp.Navigate(launch.URL))
 	if err == nil {
 		_, err = chromedp.Run(ctx, chromedp.Click(chromedp.CSS(`[data-testid="thread-row"]`)))
 	}

@@ -26,17 +26,6 @@ var programs struct {
 	err  error
 }
 
-// Chromium is the browser that tests and benchmarks drive: the build without a
-// display where it is, which starts in half the time, or else the whole one.
-func Chromium() (string, error) {
-	for _, name := range []string{"chromium-headless-shell", "chromium"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", errors.New("chromium-headless-shell is missing; `go run ./tools/check -only tools` installs it")
-}
-
 // Root is the project's root folder.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)

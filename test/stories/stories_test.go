@@ -27,6 +27,7 @@ import (
 	"testing"
 	"time"
 
+	"catamaran/test/chromium"
 	"catamaran/test/product"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -77,7 +78,7 @@ func build(t *testing.T) string {
 
 func TestStories(t *testing.T) {
 	t.Parallel()
-	chromium, err := product.Chromium()
+	program, err := chromium.Path()
 	need(t, "no browser", err)
 	_, err = os.Stat("/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf")
 	need(t, "fonts-liberation is missing, `go run ./tools/check -only tools` installs it", err)
@@ -94,7 +95,7 @@ func TestStories(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	alloc, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless,
+		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Headless,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("force-device-scale-factor", "1"), chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("disable-lcd-text", true),
 		chromedp.UserDataDir(t.TempDir()))...)

@@ -20,7 +20,7 @@ import (
 // Windows has them. Their unit tests run as Windows programs. Not here: packages
 // whose tests are about sh, bash or Git, which this Windows does not have.
 var packages = []string{
-	"auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "settings", "shell", "store", "update", "wsl",
+	"atomicfile", "auth", "environment", "forward", "gateway", "hostpath", "link", "logfile", "loginenv", "openin", "proc", "settings", "shell", "store", "update", "wsl",
 }
 
 // beyond are tests of packages that meet a limit of Wine.
@@ -79,19 +79,22 @@ func TestPackages(t *testing.T) {
 func results(t *testing.T, out string, err error) {
 	t.Helper()
 	ran := 0
-	var before []string
+	speaks, saidBy := "", map[string][]string{} // by the test itself or one within
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, "\r\n")
-		before = append(before, line)
-		m := resultLine.FindStringSubmatch(line)
-		if m == nil {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "===" {
+			speaks, _, _ = strings.Cut(f[2], "/")
 			continue
 		}
-		said := strings.Join(before, "\n")
-		before = nil
+		m := resultLine.FindStringSubmatch(line)
+		if m == nil {
+			saidBy[speaks] = append(saidBy[speaks], line)
+			continue
+		}
 		if strings.Contains(m[2], "/") {
 			continue
 		}
+		said := strings.Join(saidBy[m[2]], "\n")
 		ran++
 		t.Run(m[2], func(t *testing.T) {
 			switch m[1] {

@@ -24,7 +24,7 @@ const module = "catamaran"
 
 // levels orders the packages: a package imports only lower levels.
 var levels = map[string]int{
-	"api": 0, "hostpath": 0, "proc": 0, "build": 0, "home": 0, "logfile": 0, "noderange": 0,
+	"api": 0, "atomicfile": 0, "hostpath": 0, "proc": 0, "build": 0, "home": 0, "logfile": 0, "noderange": 0,
 	"wsl": 1, "link": 1, "store": 1, "git": 1, "topic": 1, "job": 2, "term": 1, "auth": 1, "loginenv": 1, "forward": 1, "update": 1, "settings": 1, "attachment": 1,
 	"doctor": 2, "openin": 2, "stage": 2, "thread": 2, "agent": 2, "checkpoint": 2, "worktree": 3, "review": 3, "file": 2,
 	"environment": 3, "engine": 3, "server": 3, "gateway": 3, "shell": 3,
@@ -61,7 +61,7 @@ var powers = map[string][]string{
 }
 
 // windowsOwners may make Windows system calls, in files ending _windows.go.
-var windowsOwners = []string{"internal/proc", "internal/term", "internal/auth", "internal/shell", "internal/wsl", "internal/store", "internal/link", "internal/home"}
+var windowsOwners = []string{"internal/atomicfile", "internal/proc", "internal/term", "internal/auth", "internal/shell", "internal/wsl", "internal/store", "internal/link", "internal/home"}
 
 type pkg struct {
 	ImportPath string

@@ -17,6 +17,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"catamaran/test/chromium"
 )
 
 // sizes in pixels: what the Windows shell asks for at 100 to 250 percent, and the large ones.
@@ -68,7 +70,11 @@ func rasterise(svg string) (*image.RGBA, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir="+filepath.Join(dir, "profile"),
+	program, err := chromium.Path()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir="+filepath.Join(dir, "profile"),
 		"--default-background-color=00000000", fmt.Sprintf("--window-size=%d,%d", drawn, drawn), "--screenshot="+shot, page)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("chromium: %w: %s", err, out)

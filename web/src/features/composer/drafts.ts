@@ -33,6 +33,31 @@ export function writeDraft(env: string, place: string, d: Draft, now = Date.now(
   if (!empty) prune();
 }
 
+/** DraftKeeper writes a draft a little after it has changed: a key press must not wait for the disk. */
+export class DraftKeeper {
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly env: string,
+    private readonly place: string,
+    private readonly draft: () => Draft,
+  ) {}
+
+  soon(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.now(), 250);
+  }
+  now(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    writeDraft(this.env, this.place, this.draft());
+  }
+  /** rest writes what is still to be written. */
+  rest(): void {
+    if (this.timer !== undefined) this.now();
+  }
+}
+
 function prune(): void {
   const keys = kept.keys(prefix);
   if (keys.length <= mostDrafts) return;
