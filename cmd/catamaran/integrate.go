@@ -84,8 +84,9 @@ func openWhenReady(ctx context.Context, path string, open func(ctx context.Conte
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := open(ctx, folder(path))
 		e := api.AsError(err)
-		// Right after the start there are no environments yet.
-		if err == nil || errors.Is(err, shell.ErrNotRunning) || e != nil && !e.Retryable && e.Code != api.CodeEnvironmentDown {
+		// Right after the start there are no environments yet, or one that is only chosen.
+		early := e != nil && (e.Code == api.CodeEnvironmentDown || e.Code == api.CodeEnvironmentUnknown)
+		if err == nil || errors.Is(err, shell.ErrNotRunning) || e != nil && !e.Retryable && !early {
 			return err
 		}
 		select {

@@ -104,6 +104,23 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// A folder that is given to the start is opened once the environment is there; what is refused is refused at once.
+func TestOpenWhenReady(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[api.Code]int{api.CodeEnvironmentUnknown: 3, api.CodeEnvironmentDown: 3, api.CodeInvalid: 1} {
+		calls := 0
+		err := openWhenReady(t.Context(), t.TempDir(), func(context.Context, string) error {
+			if calls++; calls == 3 {
+				return nil
+			}
+			return &api.Error{Code: code, Message: "early"}
+		})
+		if calls != want || (err == nil) != (want == 3) {
+			t.Errorf("%s: %d calls, %v", code, calls, err)
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

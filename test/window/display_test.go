@@ -82,17 +82,20 @@ func newDisplay(t *testing.T) *display {
 	return d
 }
 
-// start runs a helper program that ends with the test, and its children with it.
-func start(t *testing.T, cmd *exec.Cmd) {
+// start runs a program that ends with the test, and its children with it; the
+// returned function waits for its end.
+func start(t *testing.T, cmd *exec.Cmd) (wait func() error) {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	wait = sync.OnceValue(cmd.Wait)
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
+		_ = wait()
 	})
+	return wait
 }
 
 func (d *display) env() []string {
@@ -236,13 +239,13 @@ func (o *output) String() string {
 }
 
 // app starts the desktop as a person's click would, with a session bus of its own.
-func (d *display) app(bin, home string, env ...string) *exec.Cmd {
+func (d *display) app(bin, home string, env ...string) (wait func() error) {
 	d.t.Helper()
 	cmd := exec.Command("dbus-run-session", "--", filepath.Join(bin, "catamaran"))
 	cmd.Env = append(append(d.env(), "CATAMARAN_HOME="+home, "CATAMARAN_LOG=debug"), env...)
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
-	start(d.t, cmd)
+	wait = start(d.t, cmd)
 	d.t.Cleanup(func() {
 		if d.t.Failed() {
 			fmt.Println(out.String())
@@ -253,15 +256,20 @@ func (d *display) app(bin, home string, env ...string) *exec.Cmd {
 			}
 		}
 	})
-	return cmd
+	return wait
 }
 
 // close asks the window manager to close the window, as its button does.
 func (d *display) close() {
 	d.t.Helper()
-	cmd := exec.Command("wmctrl", "-c", "Catamaran")
-	cmd.Env = d.env()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		d.t.Fatalf("wmctrl: %v\n%s", err, out)
-	}
+	// The manager's list of windows is not there for a moment while it changes.
+	until(d.t, "the window is asked to close", func() bool {
+		cmd := exec.Command("wmctrl", "-c", "Catamaran")
+		cmd.Env = d.env()
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			d.t.Logf("wmctrl: %v %s", err, out)
+		}
+		return err == nil
+	})
 }

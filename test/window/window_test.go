@@ -82,7 +82,7 @@ func TestNativeWindow(t *testing.T) {
 	})
 	d.shot("window-again")
 	ended := make(chan error, 1)
-	go func() { ended <- app.Wait() }()
+	go func() { ended <- app() }()
 	d.close()
 	until(t, "closing the window ends the app", func() bool {
 		return len(processes(window)) == 0 && len(processes(filepath.Join(programs, "catamaran"))) == 0 && len(processes(filepath.Join(programs, "catamaran-backend"))) == 0
