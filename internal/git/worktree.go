@@ -147,8 +147,16 @@ func DeleteBranch(ctx context.Context, dir, branch string) error {
 
 // Unmerged counts the commits of branch that no other local or remote branch has, at most most.
 func Unmerged(ctx context.Context, dir, branch string, most int) (int, error) {
-	out, err := Run(ctx, Command{Dir: dir, Max: 4096, Args: []string{"rev-list", "--count", "--max-count=" + strconv.Itoa(most),
-		"refs/heads/" + branch, "--not", "--exclude=" + branch, "--branches", "--remotes", "--"}})
+	return countCommits(ctx, dir, most, "refs/heads/"+branch, "--not", "--exclude="+branch, "--branches", "--remotes", "--")
+}
+
+// UnmergedAt counts the commits up to commit that no local or remote branch has, at most most.
+func UnmergedAt(ctx context.Context, dir, commit string, most int) (int, error) {
+	return countCommits(ctx, dir, most, commit, "--not", "--branches", "--remotes", "--")
+}
+
+func countCommits(ctx context.Context, dir string, most int, args ...string) (int, error) {
+	out, err := Run(ctx, Command{Dir: dir, Max: 4096, Args: append([]string{"rev-list", "--count", "--max-count=" + strconv.Itoa(most)}, args...)})
 	if err != nil {
 		return 0, Explain("look for unmerged commits", err)
 	}

@@ -364,10 +364,14 @@ func (t *Trees) List(ctx context.Context, p api.Project, threads []api.Thread) (
 
 func (t *Trees) stake(ctx context.Context, p api.Project, w *api.Worktree) error {
 	var err error
-	if w.Branch != "" {
-		if w.Unmerged, err = git.Unmerged(ctx, p.Path, w.Branch, unmergedMost); err != nil {
-			return err
-		}
+	switch {
+	case w.Branch != "":
+		w.Unmerged, err = git.Unmerged(ctx, p.Path, w.Branch, unmergedMost)
+	case w.Head != "":
+		w.Unmerged, err = git.UnmergedAt(ctx, p.Path, w.Head, unmergedMost)
+	}
+	if err != nil {
+		return err
 	}
 	if !w.Missing {
 		w.Changed, err = git.Changed(ctx, w.Path)
@@ -400,7 +404,10 @@ func (t *Trees) Remove(ctx context.Context, p api.Project, path string, force, b
 			if w.Changed > 0 {
 				lost = append(lost, count(w.Changed, "uncommitted file"))
 			}
-			if w.Unmerged > 0 && branch {
+			switch {
+			case w.Unmerged > 0 && w.Branch == "":
+				lost = append(lost, count(w.Unmerged, "commit")+" that no branch has")
+			case w.Unmerged > 0 && branch:
 				lost = append(lost, count(w.Unmerged, "commit")+" that no other branch has")
 			}
 			return &api.Error{Code: api.CodeConflict, Message: "Removing the worktree would lose " + strings.Join(lost, " and ") + ".", Hint: "Commit, push or merge them first, or remove it all the same."}

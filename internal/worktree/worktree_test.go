@@ -138,6 +138,22 @@ func TestMakeAndRemove(t *testing.T) {
 	if got := run(t, p.Path, "branch", "--list", "side"); got != "" {
 		t.Error("the branch stays")
 	}
+	// Without a branch the commits go with the folder.
+	loose, err := trees.Make(ctx, p, "t_l", api.WorktreeChoice{Kind: "new", Branch: "loose"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, loose.Path, "switch", "-q", "--detach")
+	run(t, loose.Path, "commit", "-q", "--allow-empty", "-m", "nowhere else")
+	err = trees.Remove(ctx, p, loose.Path, false, false)
+	wantCode(t, err, api.CodeConflict)
+	if e := api.AsError(err); !strings.Contains(e.Message, "1 commit that no branch has") {
+		t.Error(e.Message)
+	}
+	run(t, loose.Path, "branch", "kept")
+	if err := trees.Remove(ctx, p, loose.Path, false, false); err != nil {
+		t.Fatal(err)
+	}
 	wantCode(t, trees.Remove(ctx, p, filepath.Dir(p.Path), true, true), api.CodeInvalid)
 	wantCode(t, trees.Remove(ctx, p, side.Path, true, true), api.CodeNotFound)
 }

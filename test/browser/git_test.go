@@ -307,6 +307,15 @@ func TestTheBranchShownIsCheckedOut(t *testing.T) {
 	// The Git panel says the same, and what the app switches is shown.
 	b.do("open Git", chromedp.KeyEvent("G", chromedp.KeyModifiers(chromedp.ModifierCtrl, chromedp.ModifierShift)))
 	b.seeText("git-branch", "Detached at ")
+	// Whoever comes back to the window has the repository looked at, for not all can be watched.
+	focus := func(has bool, event string) {
+		t.Helper()
+		b.do(event, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`void (document.hasFocus = () => %v, dispatchEvent(new Event(%q)))`, has, event)), settled())
+	}
+	focus(false, "blur")
+	before := b.asked("/git.status")
+	focus(true, "focus")
+	eventually(t, "the repository is looked at", func() bool { return b.asked("/git.status") > before })
 	b.click("git-branch")
 	b.clickCSS(at("branch", "name", "main"))
 	b.gone("branch-dialog")
