@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +41,8 @@ func TestNotify(t *testing.T) {
 		t.Errorf("refused: %v", err)
 	}
 	// A click shows the thread where a page is, else in the one that opens, and brings the window to the front.
-	shown := 0
-	g = &Gateway{o: Options{Notifier: n, Now: time.Now, Activate: func(context.Context) error { shown++; return nil }}, base: t.Context(), watchers: map[chan api.ServerFrame]struct{}{}}
+	var shown atomic.Int32
+	g = &Gateway{o: Options{Notifier: n, Now: time.Now, Activate: func(context.Context) error { shown.Add(1); return nil }}, base: t.Context(), watchers: map[chan api.ServerFrame]struct{}{}}
 	n.err = nil
 	if _, err := g.notify(t.Context(), api.Notify{Title: "shop", Environment: "local", Thread: "t1"}); err != nil {
 		t.Fatal(err)
@@ -49,8 +50,8 @@ func TestNotify(t *testing.T) {
 	n.click()
 	g.work.Wait()
 	first := g.watchTold(t.Context())
-	if f := <-first; f.Type != api.FrameOpen || f.Opened.Environment != "local" || f.Opened.Thread != "t1" || shown != 1 {
-		t.Errorf("%+v, shown %d times", f.Opened, shown)
+	if f := <-first; f.Type != api.FrameOpen || f.Opened.Environment != "local" || f.Opened.Thread != "t1" || shown.Load() != 1 {
+		t.Errorf("%+v, shown %d times", f.Opened, shown.Load())
 	}
 	second := g.watchTold(t.Context())
 	if len(second) != 0 {
@@ -60,8 +61,8 @@ func TestNotify(t *testing.T) {
 		n.click()
 	}
 	g.work.Wait()
-	if len(first) != toldMost || len(second) != toldMost || shown != toldMost+3 {
-		t.Errorf("%d and %d frames wait, shown %d times", len(first), len(second), shown)
+	if len(first) != toldMost || len(second) != toldMost || shown.Load() != toldMost+3 {
+		t.Errorf("%d and %d frames wait, shown %d times", len(first), len(second), shown.Load())
 	}
 	n.can = false
 	if _, err := g.notify(context.Background(), api.Notify{Title: "shop"}); api.CodeOf(err) != api.CodeUnavailable {

@@ -105,9 +105,15 @@ const watchWords = `(() => {
 const lateAndLost = `(() => {
 	const send = WebSocket.prototype.send, real = window.fetch, opened = [];
 	WebSocket.prototype.send = function (d) {
-		if (!this.url.includes("/e/") || !String(d).includes('"hello"')) return send.call(this, d);
-		opened.push(this);
-		setTimeout(() => this.readyState === 1 && send.call(this, d), 600);
+		if (!this.url.includes("/e/")) return send.call(this, d);
+		if (String(d).includes('"hello"')) {
+			opened.push(this);
+			this.late = performance.now() + 600;
+		}
+		// In the order they were sent in.
+		const wait = (this.late ?? 0) - performance.now();
+		if (wait <= 0) return send.call(this, d);
+		setTimeout(() => this.readyState === 1 && send.call(this, d), wait + 1);
 	};
 	window.fetch = (u, o) => {
 		if (String(u).includes("mode.change")) for (const s of opened.splice(0)) s.close();
@@ -206,16 +212,16 @@ func TestChoiceStaysAfterAnError(t *testing.T) {
 	b.clean()
 }
 
-// lateTopic lets everything the desktop reports on its socket arrive 700 ms
-// late, and notes which mode is shown 150 ms after the answer to the change.
+// lateTopic lets everything the desktop reports on its socket arrive 2 s
+// late, and notes which mode is shown half a second after the answer to the change.
 const lateTopic = `(() => {
 	const d = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage"), real = window.fetch;
 	Object.defineProperty(WebSocket.prototype, "onmessage", {...d, set(f) {
-		d.set.call(this, f && !this.url.includes("/e/") ? (e) => setTimeout(() => f(e), 700) : f);
+		d.set.call(this, f && !this.url.includes("/e/") ? (e) => setTimeout(() => f(e), 2000) : f);
 	}});
 	window.fetch = async (u, o) => {
 		const r = await real(u, o);
-		if (String(u).includes("mode.change")) setTimeout(() => (window.soon = document.querySelector('[data-selected="true"]')?.dataset.testid), 150);
+		if (String(u).includes("mode.change")) setTimeout(() => (window.soon = document.querySelector('[data-selected="true"]')?.dataset.testid), 500);
 		return r;
 	};
 })()`
