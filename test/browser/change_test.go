@@ -108,12 +108,11 @@ const lateAndLost = `(() => {
 		if (!this.url.includes("/e/")) return send.call(this, d);
 		if (String(d).includes('"hello"')) {
 			opened.push(this);
-			this.late = performance.now() + 600;
+			this.gate = new Promise((r) => setTimeout(r, 600));
 		}
+		if (!this.gate) return send.call(this, d);
 		// In the order they were sent in.
-		const wait = (this.late ?? 0) - performance.now();
-		if (wait <= 0) return send.call(this, d);
-		setTimeout(() => this.readyState === 1 && send.call(this, d), wait + 1);
+		this.gate.then(() => this.readyState === 1 && send.call(this, d));
 	};
 	window.fetch = (u, o) => {
 		if (String(u).includes("mode.change")) for (const s of opened.splice(0)) s.close();
