@@ -120,8 +120,9 @@ func choose(steps []step, paths []string) ([]step, error) {
 }
 
 // Undo brings back what the revert took away, under a new id, file by file where
-// the file is still as the revert left it. A file that is back already, of an undo
-// that was cut off, counts as brought back. begin is as for Revert.
+// the file is still as the revert left it. A file that is back already counts as
+// brought back where an undo of this revert was cut off; else somebody else did it,
+// and it is theirs. begin is as for Revert.
 func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string, begin func(paths []string) error) (api.Reverted, error) {
 	none := api.Reverted{Files: []string{}}
 	b, err := loadBlob(ctx, dir, refName(threadID, revertID+"-revert"))
@@ -154,11 +155,18 @@ func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string, be
 	if err != nil {
 		return none, fmt.Errorf("undo the revert: %w", err)
 	}
+	mark := refName(threadID, revertID+"-undoing")
+	cutOff, err := loadBlob(ctx, dir, mark)
+	if err != nil {
+		return none, fmt.Errorf("undo the revert: %w", err)
+	}
 	var left []api.RevertFile
 	changes = slices.DeleteFunc(changes, func(c change) bool {
 		switch have[c.path] {
-		case c.from, c.to:
+		case c.from:
 			return false
+		case c.to:
+			return cutOff == nil
 		}
 		left = append(left, api.RevertFile{Path: c.path, State: stateChanged, Reason: "It was changed after the revert."})
 		return true
@@ -168,7 +176,17 @@ func (s *Store) Undo(ctx context.Context, dir, threadID, revertID, id string, be
 	}
 	r := none
 	if len(changes) > 0 {
-		if r, err = s.carryOut(ctx, root, dir, threadID, id, changes, begin); err != nil {
+		if err := saveBlob(ctx, dir, mark, []byte(id)); err != nil {
+			return none, fmt.Errorf("undo the revert: %w", err)
+		}
+		r, err = s.carryOut(ctx, root, dir, threadID, id, changes, begin)
+		if err != nil && (r.RevertID != "" || cutOff != nil) {
+			return r, err // cut off, now or before
+		}
+		if _, gone := run(ctx, git.Command{Dir: dir, Args: []string{"update-ref", "--no-deref", "-d", mark}}); gone != nil && err == nil {
+			err = fmt.Errorf("end the undo: %w", gone)
+		}
+		if err != nil {
 			return r, err
 		}
 	}

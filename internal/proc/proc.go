@@ -93,15 +93,19 @@ func Start(spec Spec) (*Process, error) {
 }
 
 // startError gives every way of starting the same error.
-func startError(path string, err error) error {
+func startError(path, dir string, err error) error {
 	var at *os.PathError
 	if errors.As(err, &at) && at.Op == "fork/exec" {
 		err = at.Err
 	}
-	if err != nil {
-		err = &exec.Error{Name: path, Err: systemError(err)}
+	if err == nil {
+		return nil
 	}
-	return err
+	// The system says of a folder that is gone what it says of a program that is.
+	if _, gone := os.Stat(dir); dir != "" && errors.Is(gone, os.ErrNotExist) {
+		return &os.PathError{Op: "enter the folder", Path: dir, Err: os.ErrNotExist}
+	}
+	return &exec.Error{Name: path, Err: systemError(err)}
 }
 
 func (s Spec) label() string {
@@ -179,7 +183,7 @@ func start(spec Spec) (*Process, error) {
 		if err == nil {
 			p.pid, err = t.started(cmd)
 		}
-		err = startError(path, err)
+		err = startError(path, spec.Dir, err)
 		if err != nil {
 			t.release()
 			p.closePipes(stderr)

@@ -152,6 +152,9 @@ func TestStartErrors(t *testing.T) {
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "the thing") {
 				t.Errorf("%s: %v", c.name, err)
 			}
+			if c.spec.Dir != "" && !strings.Contains(err.Error(), "enter the folder "+c.spec.Dir) {
+				t.Errorf("%s does not name the folder: %v", c.name, err)
+			}
 		}
 	})
 	if _, err := Start(Spec{Path: "no-such-program", Env: []string{"PATH=" + dir}}); err == nil {
