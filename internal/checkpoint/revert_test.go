@@ -408,7 +408,8 @@ type written struct{ who, text string }
 
 // TestNothingOfOthersIsReverted lets two threads and a person write in one folder at
 // random, also while turns run, and reverts and undoes at random: whatever a revert
-// changes, back to where it leads, only the reverted turns wrote.
+// changes, back to where it leads, only the reverted turns wrote. Left out is what
+// contents cannot tell; docs/git.md names it.
 func TestNothingOfOthersIsReverted(t *testing.T) {
 	t.Parallel()
 	dir := newRepo(t, map[string]string{"keep": "k\n"})
