@@ -10,17 +10,20 @@ import (
 	"time"
 )
 
-// patience is how long a file may be in use before that is an error.
+// patience is how long a small file may be in use before that is an error.
 const patience = 2 * time.Second
 
 // Rename is os.Rename.
-func Rename(from, to string) error {
-	return outlast(func() error { return os.Rename(from, to) })
+func Rename(from, to string) error { return RenameWithin(patience, from, to) }
+
+// RenameWithin is Rename with a patience of its caller's, for a file or a folder.
+func RenameWithin(patience time.Duration, from, to string) error {
+	return outlast(patience, func() error { return os.Rename(from, to) })
 }
 
 // ReadFile is os.ReadFile.
 func ReadFile(path string) (b []byte, err error) {
-	err = outlast(func() error {
+	err = outlast(patience, func() error {
 		b, err = os.ReadFile(path)
 		return err
 	})
@@ -29,14 +32,14 @@ func ReadFile(path string) (b []byte, err error) {
 
 // Open is os.Open.
 func Open(path string) (f *os.File, err error) {
-	err = outlast(func() error {
+	err = outlast(patience, func() error {
 		f, err = os.Open(path)
 		return err
 	})
 	return f, err
 }
 
-func outlast(do func() error) error {
+func outlast(patience time.Duration, do func() error) error {
 	end := time.Now().Add(patience)
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := do()

@@ -83,4 +83,7 @@ func TestMissing(t *testing.T) {
 	if err := Rename(path, path+".2"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
+	if err := RenameWithin(time.Hour, path, path+".2"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
 }

@@ -71,7 +71,7 @@ func runOnce[T any](e *Engine, ctx context.Context, id, method string, fn func(*
 	if len(id) > commandIDMost {
 		return none, &api.Error{Code: api.CodeInvalid, Message: "The command id is too long."}
 	}
-	release, err := e.claim(ctx, id)
+	release, err := e.claim(ctx, "command "+id)
 	if err != nil {
 		return none, err
 	}
@@ -123,18 +123,18 @@ func lasting(err error) bool {
 	return false
 }
 
-// claim makes id this caller's until release; another caller with the same id waits.
-func (e *Engine) claim(ctx context.Context, id string) (release func(), err error) {
+// claim makes something this caller's until release; another caller with the same name waits.
+func (e *Engine) claim(ctx context.Context, name string) (release func(), err error) {
 	for {
 		e.mu.Lock()
-		busy := e.inflight[id]
+		busy := e.inflight[name]
 		if busy == nil {
 			mine := make(chan struct{})
-			e.inflight[id] = mine
+			e.inflight[name] = mine
 			e.mu.Unlock()
 			return func() {
 				e.mu.Lock()
-				delete(e.inflight, id)
+				delete(e.inflight, name)
 				e.mu.Unlock()
 				close(mine)
 			}, nil

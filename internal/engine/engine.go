@@ -126,9 +126,8 @@ type Engine struct {
 	// options are what agents said of themselves.
 	options optionsCache
 
-	// shellMu serialises what changes projects and the set of threads; headMu looks at what
-	// is checked out, so that an older one never replaces a newer. headMu is taken first.
-	shellMu, headMu sync.Mutex
+	// shellMu serialises what changes projects and the set of threads.
+	shellMu sync.Mutex
 
 	mu       sync.Mutex
 	phase    api.Phase
@@ -136,7 +135,7 @@ type Engine struct {
 	notice   *api.Error
 	store    *store.Store
 	actors   map[string]*actor
-	inflight map[string]chan struct{} // command ids being carried out
+	inflight map[string]chan struct{} // what claim has given out
 	removing map[string]bool          // projects being removed: their threads take no commands
 	ran      bool
 	// life ends when actors must end.

@@ -13,12 +13,11 @@ import (
 
 // LookAtHead has read tell what is checked out in a place, and stores that with the
 // project, or with the thread that has a working tree of its own, where it is news.
-// A place that is gone by now is none.
+// A place that is gone by now is none. Looks at one place wait for each other, so that
+// an older one never replaces a newer; those at other places do not.
 func (e *Engine) LookAtHead(ctx context.Context, p api.GitPlace, read func(ctx context.Context, dir string) (git.CheckedOut, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, e.t.call)
 	defer cancel()
-	e.headMu.Lock()
-	defer e.headMu.Unlock()
 	st, err := e.ready()
 	if err != nil {
 		return err
@@ -30,6 +29,11 @@ func (e *Engine) LookAtHead(ctx context.Context, p api.GitPlace, read func(ctx c
 	if err != nil {
 		return err
 	}
+	release, err := e.claim(ctx, "head "+dir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil // what was checked out is wanted to make a working tree again
 	}

@@ -123,3 +123,60 @@ func TestTheBranchIsWhatIsCheckedOut(t *testing.T) {
 		t.Errorf("%+v", got.Thread)
 	}
 }
+
+// TestHeadsOfTwoProjects holds the look at one up: another's goes on, and a newer one at the same waits.
+func TestHeadsOfTwoProjects(t *testing.T) {
+	t.Parallel()
+	h := start(t, t.TempDir(), nil, nil)
+	one := h.thread()
+	folder := filepath.Join(h.dir, "another")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	two := must[api.Project](t)(h.e.AddProject(t.Context(), "", api.ProjectAdd{Path: folder}))
+	branch := func(project string) string {
+		t.Helper()
+		p, _, err := h.e.Places(t.Context(), project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Branch
+	}
+	on := func(name string) func(context.Context, string) (git.CheckedOut, error) {
+		return func(context.Context, string) (git.CheckedOut, error) {
+			return git.CheckedOut{Repo: true, Branch: name}, nil
+		}
+	}
+	reading, let := make(chan struct{}), make(chan struct{})
+	old, newer := make(chan error, 1), make(chan error, 1)
+	go func() {
+		old <- h.e.LookAtHead(t.Context(), api.GitPlace{ProjectID: one.ProjectID}, func(context.Context, string) (git.CheckedOut, error) {
+			close(reading)
+			<-let
+			return git.CheckedOut{Repo: true, Branch: "old"}, nil
+		})
+	}()
+	<-reading
+	// The same place by another name: the thread works in the project's folder.
+	go func() { newer <- h.e.LookAtHead(t.Context(), api.GitPlace{ThreadID: one.ID}, on("new")) }()
+	if err := h.e.LookAtHead(t.Context(), api.GitPlace{ProjectID: two.ID}, on("elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if got := branch(two.ID); got != "elsewhere" {
+		t.Errorf("the other project is on %q", got)
+	}
+	select {
+	case err := <-newer:
+		t.Errorf("a newer look did not wait for the older: %v", err)
+	default:
+	}
+	close(let)
+	for _, end := range []chan error{old, newer} {
+		if err := <-end; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := branch(one.ProjectID); got != "new" {
+		t.Errorf("the project is on %q", got)
+	}
+}

@@ -40,13 +40,12 @@ type Options struct {
 type Desk struct {
 	o Options
 
+	looks watched[*look]
+	heads watched[*headLook]
+
 	mu      sync.Mutex
-	looks   map[api.GitPlace]*look
-	heads   map[api.GitPlace]*headLook
 	busy    map[string]chan struct{} // repositories being changed, by their common directory
 	version bool                     // git was found to be new enough
-	closed  bool
-	running sync.WaitGroup
 }
 
 // New validates the options and starts nothing.
@@ -57,21 +56,17 @@ func New(o Options) (*Desk, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{o: o, looks: map[api.GitPlace]*look{}, heads: map[api.GitPlace]*headLook{}, busy: map[string]chan struct{}{}}, nil
+	d := &Desk{o: o, busy: map[string]chan struct{}{}}
+	d.looks.begin, d.heads.begin = d.look, d.lookAtHead
+	return d, nil
 }
 
 // Close ends every look and waits for them. It is idempotent.
 func (d *Desk) Close() {
-	d.mu.Lock()
-	d.closed = true
-	for _, l := range d.looks {
-		l.cancel()
-	}
-	for _, h := range d.heads {
-		h.cancel()
-	}
-	d.mu.Unlock()
-	d.running.Wait()
+	d.looks.end()
+	d.heads.end()
+	d.looks.running.Wait()
+	d.heads.running.Wait()
 }
 
 // Stream is a subscription.
@@ -84,16 +79,26 @@ func (d *Desk) Subscribe(name string) (s Stream, ok bool, err error) {
 		return s, true, err
 	}
 	if id, is := strings.CutPrefix(name, api.TopicGit); is {
-		project, thread, _ := strings.Cut(id, "/")
-		s, err = d.watch(api.GitPlace{ProjectID: project, ThreadID: thread})
+		s, err = d.watch(id, d.looks.subscribe)
 		return s, true, err
 	}
 	if id, is := strings.CutPrefix(name, api.TopicHead); is {
-		project, thread, _ := strings.Cut(id, "/")
-		s, err = d.watchHead(api.GitPlace{ProjectID: project, ThreadID: thread})
+		s, err = d.watch(id, d.heads.subscribe)
 		return s, true, err
 	}
 	return nil, false, nil
+}
+
+// watch subscribes to a place by its name in a topic. One that is none is refused now, not in the stream.
+func (d *Desk) watch(name string, subscribe func(api.GitPlace) (Stream, error)) (Stream, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookBound)
+	defer cancel()
+	var p api.GitPlace
+	p.ProjectID, p.ThreadID, _ = strings.Cut(name, "/")
+	if _, err := d.o.Engine.Folder(ctx, p.ProjectID, p.ThreadID); err != nil {
+		return nil, err
+	}
+	return subscribe(p)
 }
 
 // CancelJob ends a job.

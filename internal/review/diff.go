@@ -275,14 +275,10 @@ func itemOf(revertID string) string {
 
 // changed has the places of a thread looked at, where somebody does.
 func (d *Desk) changed(m engine.Marked) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for p, l := range d.looks {
-		if p.ProjectID == m.Project.ID {
-			select {
-			case l.kick <- struct{}{}:
-			default:
-			}
+	d.looks.each(func(p api.GitPlace) bool { return p.ProjectID == m.Project.ID }, func(l *look) {
+		select {
+		case l.kick <- struct{}{}:
+		default:
 		}
-	}
+	})
 }

@@ -15,48 +15,18 @@ import (
 // subscribes. It watches one folder and reads one file, where a look has Git go
 // through the working tree: so it may go on for as long as a thread is on screen.
 type headLook struct {
-	d      *Desk
-	place  api.GitPlace
-	topic  topic.Topic
-	users  int // guarded by Desk.mu
-	cancel context.CancelFunc
+	d     *Desk
+	place api.GitPlace
+	topic topic.Topic
 }
 
-// watchHead subscribes to what is checked out in a place.
-func (d *Desk) watchHead(p api.GitPlace) (Stream, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookBound)
-	defer cancel()
-	if _, err := d.o.Engine.Folder(ctx, p.ProjectID, p.ThreadID); err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil, ending()
-	}
-	h := d.heads[p]
-	if h == nil {
-		h = &headLook{d: d, place: p}
-		h.topic.Set(api.ServerFrame{})
-		var ctx context.Context
-		ctx, h.cancel = context.WithCancel(context.Background())
-		d.heads[p] = h
-		d.running.Go(func() { h.run(ctx) })
-	}
-	h.users++
-	return h.topic.Subscribe(0, func() { d.leaveHead(h) }), nil
+func (d *Desk) lookAtHead(p api.GitPlace) *headLook {
+	h := &headLook{d: d, place: p}
+	h.topic.Set(api.ServerFrame{})
+	return h
 }
 
-func (d *Desk) leaveHead(h *headLook) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if h.users--; h.users == 0 {
-		h.cancel()
-		if d.heads[h.place] == h {
-			delete(d.heads, h.place)
-		}
-	}
-}
+func (h *headLook) shown() *topic.Topic { return &h.topic }
 
 // note has the engine store what is checked out in a place.
 func (d *Desk) note(ctx context.Context, p api.GitPlace, read func(ctx context.Context, dir string) (git.CheckedOut, error)) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"sync"
 	"time"
 
 	"catamaran/internal/api"
@@ -35,52 +36,18 @@ type look struct {
 	d     *Desk
 	place api.GitPlace
 	topic topic.Topic
-	users int // guarded by Desk.mu
-	// how the place is watched, guarded by Desk.mu; "" before the first look.
+	kick  chan struct{}
+
+	mu sync.Mutex
+	// how the place is watched; "" before the first look.
 	mode, notice string
-	cancel       context.CancelFunc
-	kick         chan struct{}
 }
 
-// watch subscribes to the status of a place.
-func (d *Desk) watch(p api.GitPlace) (Stream, error) {
-	// A place that is none is refused now, not in the stream.
-	ctx, cancel := context.WithTimeout(context.Background(), lookBound)
-	defer cancel()
-	if _, err := d.o.Engine.Folder(ctx, p.ProjectID, p.ThreadID); err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil, ending()
-	}
-	l := d.looks[p]
-	if l == nil {
-		l = &look{d: d, place: p, kick: make(chan struct{}, 1)}
-		var ctx context.Context
-		ctx, l.cancel = context.WithCancel(context.Background())
-		d.looks[p] = l
-		d.running.Go(func() { l.run(ctx) })
-	}
-	l.users++
-	return l.topic.Subscribe(0, func() { d.leave(l) }), nil
+func (d *Desk) look(p api.GitPlace) *look {
+	return &look{d: d, place: p, kick: make(chan struct{}, 1)}
 }
 
-func ending() error {
-	return &api.Error{Code: api.CodeUnavailable, Message: "The backend is ending.", Retryable: true}
-}
-
-func (d *Desk) leave(l *look) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if l.users--; l.users == 0 {
-		l.cancel()
-		if d.looks[l.place] == l {
-			delete(d.looks, l.place)
-		}
-	}
-}
+func (l *look) shown() *topic.Topic { return &l.topic }
 
 // Status looks at a place now; subscribers see it too.
 func (d *Desk) Status(ctx context.Context, p api.GitPlace) (api.GitStatus, error) {
@@ -90,13 +57,15 @@ func (d *Desk) Status(ctx context.Context, p api.GitPlace) (api.GitStatus, error
 	if err != nil {
 		return st, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if l := d.looks[p]; l != nil && l.mode != "" {
-		st.Watch, st.Notice = l.mode, l.notice
-		shown := st
-		l.topic.Set(api.ServerFrame{Git: &shown})
-	}
+	d.looks.each(func(at api.GitPlace) bool { return at == p }, func(l *look) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.mode != "" {
+			st.Watch, st.Notice = l.mode, l.notice
+			shown := st
+			l.topic.Set(api.ServerFrame{Git: &shown})
+		}
+	})
 	return st, nil
 }
 
@@ -177,9 +146,9 @@ func (l *look) run(ctx context.Context) {
 		} else {
 			st.Watch, st.Notice = watch.Part, "The folder can't be watched; it is looked at afresh when the window is focused."
 		}
-		l.d.mu.Lock()
+		l.mu.Lock()
 		l.mode, l.notice = st.Watch, st.Notice
-		l.d.mu.Unlock()
+		l.mu.Unlock()
 		l.topic.Set(api.ServerFrame{Git: &st})
 		took := time.Since(began)
 		var changes <-chan struct{}

@@ -9,14 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"catamaran/internal/atomicfile"
 )
 
 const (
 	// healthBound is how long a new version has to come up before the old one is put back.
 	healthBound = 60 * time.Second
-	// renameTries: a virus scanner may hold a fresh file on Windows for a moment.
-	renameTries, renamePause = 50, 200 * time.Millisecond
-	outcomeFile              = "update-outcome.json"
+	// swapPatience is how long a virus scanner may hold a fresh program on Windows.
+	swapPatience = 10 * time.Second
+	outcomeFile  = "update-outcome.json"
 )
 
 // Plan is what an install needs. It is carried out by a copy of the program
@@ -149,24 +151,13 @@ func swap(dir, next, aside string) error {
 	if err := os.RemoveAll(aside); err != nil {
 		return err
 	}
-	if err := rename(dir, aside); err != nil {
+	if err := atomicfile.RenameWithin(swapPatience, dir, aside); err != nil {
 		return fmt.Errorf("set the present version aside: %w", err)
 	}
-	if err := rename(next, dir); err != nil {
-		return errors.Join(fmt.Errorf("put the other version in place: %w", err), rename(aside, dir))
+	if err := atomicfile.RenameWithin(swapPatience, next, dir); err != nil {
+		return errors.Join(fmt.Errorf("put the other version in place: %w", err), atomicfile.RenameWithin(swapPatience, aside, dir))
 	}
 	return nil
-}
-
-func rename(from, to string) error {
-	var err error
-	for range renameTries {
-		if err = os.Rename(from, to); err == nil || errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		time.Sleep(renamePause)
-	}
-	return err
 }
 
 func (p Plan) keep(cause error) {

@@ -42,6 +42,27 @@ func git(t *testing.T, home, dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// inRepository opens a page at a new thread of a project in a repository of its own.
+func inRepository(t *testing.T) (b *tab, person, repo string) {
+	t.Helper()
+	person, repo = home(t), product.GitRepo(t, t.TempDir())
+	b = open(t, product.StartDesktop(t, product.Options{Env: []string{"HOME=" + person}}).URL)
+	b.addProject(repo)
+	b.newThread()
+	return b, person, repo
+}
+
+// worktreeOf is the one worktree that a repository has beside its own.
+func worktreeOf(t *testing.T, person, repo string) string {
+	t.Helper()
+	list := strings.Split(git(t, person, repo, "worktree", "list", "--porcelain"), "\n\n")
+	if len(list) != 2 {
+		t.Fatalf("worktrees: %q", list)
+	}
+	path, _, _ := strings.Cut(strings.TrimPrefix(list[1], "worktree "), "\n")
+	return path
+}
+
 // gate lets the first bytes of an answer through and holds the rest until it is opened.
 type gate struct {
 	http.ResponseWriter
@@ -287,12 +308,7 @@ esac
 // worktree as a terminal does, with the page open and while it is not.
 func TestTheBranchShownIsCheckedOut(t *testing.T) {
 	t.Parallel()
-	person := home(t)
-	repo := product.GitRepo(t, t.TempDir())
-	d := product.StartDesktop(t, product.Options{Env: []string{"HOME=" + person}})
-	b := open(t, d.URL)
-	b.addProject(repo)
-	b.newThread()
+	b, person, repo := inRepository(t)
 	b.seeText("project-branch", "main")
 	git(t, person, repo, "switch", "-q", "-c", "outside/one")
 	b.seeText("project-branch", "outside/one")
@@ -329,8 +345,7 @@ func TestTheBranchShownIsCheckedOut(t *testing.T) {
 	b.prompt("hello")
 	b.see("turn-footer")
 	b.seeText("thread-branch", "catamaran/")
-	list := strings.Split(git(t, person, repo, "worktree", "list", "--porcelain"), "\n\n")
-	path, _, _ := strings.Cut(strings.TrimPrefix(list[1], "worktree "), "\n")
+	path := worktreeOf(t, person, repo)
 	git(t, person, repo, "switch", "-q", "outside/one")
 	git(t, person, path, "switch", "-q", "-c", "outside/two")
 	b.seeText("thread-branch", "outside/two")
@@ -349,12 +364,7 @@ func TestTheBranchShownIsCheckedOut(t *testing.T) {
 // first, works in it, removes it in spite of the warning, and loses another one outside the app.
 func TestWorktreeOfAThread(t *testing.T) {
 	t.Parallel()
-	person := home(t)
-	repo := product.GitRepo(t, t.TempDir())
-	d := product.StartDesktop(t, product.Options{Env: []string{"HOME=" + person}})
-	b := open(t, d.URL)
-	b.addProject(repo)
-	b.newThread()
+	b, person, repo := inRepository(t)
 	choose := func(kind string) {
 		t.Helper()
 		b.click("worktree-select")
@@ -399,11 +409,7 @@ func TestWorktreeOfAThread(t *testing.T) {
 	b.look("setup-done")
 	b.click("setup-dismiss")
 	b.gone("setup")
-	list := strings.Split(git(t, person, repo, "worktree", "list", "--porcelain"), "\n\n")
-	if len(list) != 2 {
-		t.Fatalf("worktrees: %q", list)
-	}
-	path, _, _ := strings.Cut(strings.TrimPrefix(list[1], "worktree "), "\n")
+	path := worktreeOf(t, person, repo)
 	for _, name := range []string{"notes.txt", "ready.tmp"} {
 		if _, err := os.Stat(filepath.Join(path, name)); err != nil {
 			t.Error(err)
