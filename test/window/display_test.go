@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/png"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,36 +42,47 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// displays has one display server start at a time: two that look for a free
-// number at once may take halves of the same.
-var displays sync.Mutex
-
+// newDisplay starts a display server under a number that the server finds itself:
+// the number is whose abstract socket it could bind, so that servers which start at
+// the same moment, of other test runs too, never share one.
 func newDisplay(t *testing.T) *display {
 	t.Helper()
-	displays.Lock()
-	defer displays.Unlock()
 	need(t, "Xvfb", "openbox", "xdotool", "wmctrl", "import", "dbus-run-session")
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1440x900x24", "-nolisten", "tcp")
+	// A server that resets, as it does when its last client leaves, turns away who
+	// comes meanwhile.
+	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1440x900x24", "-nolisten", "tcp", "-noreset")
 	x.ExtraFiles = []*os.File{w}
-	start(t, x)
+	var said output
+	x.Stderr = &said
+	ended := start(t, x)
 	w.Close()
-	// The number comes once the server takes connections.
+	go func() {
+		if err := ended(); err != nil {
+			fmt.Fprintf(&said, "Xvfb ended: %v\n", err)
+		}
+	}()
+	t.Cleanup(func() {
+		if t.Failed() {
+			fmt.Println(said.String())
+		}
+	})
+	// The number comes once the server takes connections. It is read to its end: the
+	// server writes it in two pieces, and dies where nobody takes the second.
 	got := make(chan string, 1)
 	go func() {
-		b := make([]byte, 32)
-		n, _ := r.Read(b)
-		got <- strings.TrimSpace(string(b[:n]))
+		b, _ := io.ReadAll(r)
+		got <- strings.TrimSpace(string(b))
 	}()
 	d := &display{t: t}
 	select {
 	case n := <-got:
 		if n == "" {
-			t.Fatal("Xvfb ended")
+			t.Fatalf("Xvfb ended\n%s", said.String())
 		}
 		d.name = ":" + n
 	case <-time.After(60 * time.Second):
