@@ -123,6 +123,10 @@ func TestTerminal(t *testing.T) {
 	// The page is loaded again: everything is there, in the same tabs.
 	b.do("reload", chromedp.Reload())
 	b.see("terminal-panel")
+	// It is there as it was left, and does not take the keys from the composer.
+	b.sees("to the cat\nto the cat")
+	b.until("the composer has the focus", onComposer)
+	b.press(kb.F6)
 	b.live()
 	b.sees("to the cat\nto the cat")
 	b.types("still there\r")
@@ -154,6 +158,61 @@ func TestTerminal(t *testing.T) {
 	b.live()
 	b.types("exit 0\r")
 	b.gone("terminal-panel")
+	b.clean()
+}
+
+const onComposer = `document.activeElement?.dataset.testid === "composer-input"`
+
+// TestPartsByKeyboard goes from part to part of the page without a mouse.
+func TestPartsByKeyboard(t *testing.T) {
+	t.Parallel()
+	repo := product.GitRepo(t, t.TempDir())
+	if err := os.WriteFile(filepath.Join(repo, "new.txt"), []byte("new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := product.StartDesktop(t, product.Options{Env: bash(t)})
+	b := open(t, d.URL)
+	b.see("env-group-local")
+	b.addProject(repo)
+	b.see("composer-input")
+	on := func(what, selector string) {
+		t.Helper()
+		b.until("the focus on "+what, fmt.Sprintf("document.activeElement?.matches(%q)", selector))
+	}
+	ctrlShift := []chromedp.Modifier{chromedp.ModifierCtrl, chromedp.ModifierShift}
+	on("the composer", css("composer-input"))
+	b.press(kb.F6)
+	b.until("the focus in the sidebar", `!!document.activeElement?.closest('[data-testid="sidebar"]')`)
+	b.press(kb.F6)
+	on("the composer again", css("composer-input"))
+
+	// A panel that is asked for by its key has the keys.
+	b.chord("D", ctrlShift...)
+	on("the changes", css("diff-view"))
+	b.chord("E", ctrlShift...)
+	on("the files", css("file-tree"))
+	b.chord("G", ctrlShift...)
+	on("the message", css("commit-message"))
+	b.chord(kb.F6, chromedp.ModifierShift)
+	on("the composer", css("composer-input"))
+	b.press(kb.F6)
+	on("the message", css("commit-message"))
+	// Also where somebody writes, and the focus does not get lost with what is hidden.
+	b.chord("B", ctrlShift...)
+	b.gone("side-panel")
+	on("the composer", css("composer-input"))
+
+	// The key that shows the terminal hides it.
+	b.chord("j", chromedp.ModifierCtrl)
+	b.live()
+	b.sees("shop$")
+	b.chord(kb.F6, chromedp.ModifierShift)
+	on("the composer", css("composer-input"))
+	b.press(kb.F6)
+	b.live()
+	b.chord("j", chromedp.ModifierCtrl)
+	b.gone("terminal-panel")
+	on("the composer", css("composer-input"))
 	b.clean()
 }
 

@@ -8,6 +8,7 @@ import { settings } from "../data/settings.svelte";
 import { shownTheme } from "../platform";
 import { layout } from "./layout.svelte";
 import { allPanels, offered } from "./panels";
+import { focusComposer, focusPanel, stepPart } from "./parts";
 import { view } from "./view.svelte";
 
 const sectionNames: Record<SettingsSection, string> = { general: "General", appearance: "Appearance", environments: "Environments", agents: "Agents", keys: "Key bindings", git: "Git", terminal: "Terminal", archive: "Archive", diagnostics: "Diagnostics", about: "About" };
@@ -30,16 +31,12 @@ function newThread(): void {
   focusComposer();
 }
 
-/** focusComposer waits for the page that is being opened. */
-function focusComposer(tries = 20): void {
-  const e = document.querySelector<HTMLElement>('[data-testid="composer-input"]');
-  if (e) e.focus();
-  else if (tries > 0) requestAnimationFrame(() => focusComposer(tries - 1));
-}
-
 function side(which: "right" | "bottom"): void {
   if (panels[which]) panels.close(which);
-  else panels.show(which, offered(which, view.project, view.thread).map((p) => p.id));
+  else {
+    panels.show(which, offered(which, view.project, view.thread).map((p) => p.id));
+    if (which === "right") focusPanel(panels.right);
+  }
 }
 
 export function appCommands(): Command[] {
@@ -55,6 +52,8 @@ export function appCommands(): Command[] {
     { id: "go.back", title: "Back", group: "Go", icon: "back", key: isMac ? "mod+[" : "alt+left", run: () => history.back() },
     { id: "go.settings", title: "Open settings", group: "Go", icon: "gear", key: "mod+,", run: () => app.go({ page: "settings", section: settingsSections[0] }) },
     { id: "go.keys", title: "Show all keys", group: "Go", icon: "keyboard", key: "mod+/", run: () => app.go({ page: "settings", section: "keys" }) },
+    { id: "go.nextPart", title: "Next part of the page", group: "Go", icon: "right", key: "f6", words: "focus sidebar panel", run: () => stepPart(1) },
+    { id: "go.previousPart", title: "Previous part of the page", group: "Go", icon: "back", key: "shift+f6", words: "focus sidebar panel", run: () => stepPart(-1) },
     ...settingsSections.map((s): Command => ({ id: `settings.${s}`, title: `Settings: ${sectionNames[s]}`, group: "Settings", icon: "gear", run: () => app.go({ page: "settings", section: s }) })),
     { id: "diagnostics.export", title: "Export diagnostics", group: "Settings", icon: "archive", words: "zip logs support", run: () => import("../features/diagnostics/diagnosis.svelte").then((d) => d.exportDiagnostics()) },
 
@@ -80,7 +79,11 @@ export function appCommands(): Command[] {
         icon: p.icon,
         key: panelKeys[p.id],
         when: p.git ? "projectOpen && git" : "projectOpen",
-        run: () => (p.side === "bottom" ? panels.toggle(p.id) : panels.open(p.id)),
+        run: () => {
+          if (p.side === "bottom") return panels.toggle(p.id);
+          panels.open(p.id);
+          focusPanel(p.id);
+        },
       }),
     ),
     { id: "view.theme", title: "Switch between light and dark", group: "View", icon: "moon", words: "theme appearance", run: () => settings.set("appearance.theme", shownTheme() === "dark" ? "light" : "dark") },

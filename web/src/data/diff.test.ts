@@ -69,6 +69,6 @@ describe("files without text", () => {
 describe("tree", () => {
   it("folds chains of folders and puts folders first", () => {
     const t = treeOf(["z.txt", "web/src/a.ts", "web/src/b.ts", "internal/api/x.go"]);
-    expect(t.map((r) => `${"  ".repeat(r.depth)}${r.name}${r.file === undefined ? "/" : ""}`)).toEqual(["internal/api/", "  x.go", "web/src/", "  a.ts", "  b.ts", "z.txt"]);
+    expect(t.map((r) => `${"  ".repeat(r.depth)}${r.name}${r.file === undefined ? "/" : ""}`)).toEqual(["z.txt", "web/src/", "  a.ts", "  b.ts", "internal/api/", "  x.go"]);
   });
 });

@@ -171,38 +171,38 @@ export interface TreeRow {
   file?: number;
 }
 
-/** treeOf lists folders and files in the order a tree shows them. */
+/** treeOf lists folders and files as a tree, in the order of paths: that of the changes beside it. */
 export function treeOf(paths: readonly string[]): TreeRow[] {
-  interface Node {
-    folders: Map<string, Node>;
-    files: [string, number][];
-  }
-  const root: Node = { folders: new Map(), files: [] };
+  type Node = Map<string, Node | number>;
+  const root: Node = new Map();
   paths.forEach((p, i) => {
     const parts = p.split("/");
     let at = root;
     for (const part of parts.slice(0, -1)) {
-      let next = at.folders.get(part);
-      if (!next) at.folders.set(part, (next = { folders: new Map(), files: [] }));
+      const key = `${part}/`;
+      let next = at.get(key);
+      if (!(next instanceof Map)) at.set(key, (next = new Map()));
       at = next;
     }
-    at.files.push([parts.at(-1)!, i]);
+    at.set(parts.at(-1)!, i);
   });
   const out: TreeRow[] = [];
   const walk = (n: Node, depth: number, path: string): void => {
-    for (const [name, sub] of [...n.folders].sort((a, b) => a[0].localeCompare(b[0]))) {
-      let label = name;
-      let here = sub;
-      while (here.files.length === 0 && here.folders.size === 1) {
-        const [k, v] = [...here.folders][0]!;
-        label += `/${k}`;
-        here = v;
+    for (const [key, value] of n) {
+      if (typeof value === "number") {
+        out.push({ depth, name: key, path: paths[value]!, file: value });
+        continue;
+      }
+      let label = key.slice(0, -1);
+      let here = value;
+      for (let only = [...here]; only.length === 1 && only[0]![1] instanceof Map; only = [...here]) {
+        label += `/${only[0]![0].slice(0, -1)}`;
+        here = only[0]![1];
       }
       const full = path + label;
       out.push({ depth, name: label, path: full });
       walk(here, depth + 1, `${full}/`);
     }
-    for (const [name, file] of n.files.sort((a, b) => a[0].localeCompare(b[0]))) out.push({ depth, name, path: paths[file]!, file });
   };
   walk(root, 0, "");
   return out;

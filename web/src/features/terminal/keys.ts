@@ -1,6 +1,6 @@
 // In a terminal a key is the program's. The page keeps those with Ctrl+Shift (Cmd
-// on a Mac), F1 and Ctrl+`, which programs cannot tell from others anyway, and
-// Ctrl+C while there is a selection to copy.
+// on a Mac), F1, Shift+F6 and Ctrl+`, which programs cannot tell from others anyway, Ctrl+J,
+// which hides the terminal as it has shown it, and Ctrl+C while there is a selection to copy.
 
 export type KeyUse = "program" | "copy" | "browser" | "page";
 
@@ -25,8 +25,9 @@ export function useOf(e: Key, about: KeyAbout): KeyUse {
     if (e.shiftKey && letter === "c") return "copy";
     // The browser's own paste brings a paste event, and no question for permission.
     if (letter === "v" && (e.shiftKey || about.windows)) return "browser";
-    if (e.shiftKey || e.code === "Backquote") return "page";
+    if (e.shiftKey || e.code === "Backquote" || (letter === "j" && !about.mac)) return "page";
   }
   if (e.shiftKey && e.key === "Insert") return "browser";
-  return e.key === "F1" && !e.shiftKey && !e.altKey ? "page" : "program";
+  const bare = !e.ctrlKey && !e.altKey;
+  return bare && (e.key === "F1" ? !e.shiftKey : e.key === "F6" && e.shiftKey) ? "page" : "program";
 }
