@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -15,16 +16,50 @@ const (
 	// thread ever waits for a lock that somebody gives back, far shorter than any
 	// deadline of the product.
 	hungWait = time.Second
-	hungLook = 250 * time.Millisecond
+	hungLook = 500 * time.Millisecond
 )
 
-// endHung does in Wine's place what Windows does by itself. A program that ends
-// itself has its other threads killed wherever they are, and in Wine 10 that may
-// be inside ntdll's Unix half with its lock of the address space held. The last
-// thread then waits for that lock for ever while it leaves NtTerminateProcess,
-// and every handle of the program stays open with it. Such a process has been
-// told its exit code already, so ending it from outside changes nothing else.
-func (s *Session) endHung(stop <-chan struct{}) {
+// watch is the one look at the machine's processes for all sessions.
+var watch struct {
+	mu       sync.Mutex
+	sessions map[string]*Session // by namespace
+	stop     chan struct{}
+	stopped  chan struct{}
+}
+
+// watchEnds does in Wine's place what Windows does by itself, until unwatchEnds. A
+// program that ends itself has its other threads killed wherever they are, and in
+// Wine 10 that may be inside ntdll's Unix half with its lock of the address space
+// held. The last thread then waits for that lock for ever while it leaves
+// NtTerminateProcess, and every handle of the program stays open with it. Such a
+// process has been told its exit code already, so ending it from outside changes
+// nothing else.
+func (s *Session) watchEnds() {
+	watch.mu.Lock()
+	defer watch.mu.Unlock()
+	if watch.sessions == nil {
+		watch.sessions, watch.stop, watch.stopped = map[string]*Session{}, make(chan struct{}), make(chan struct{})
+		go endHung(watch.stop, watch.stopped)
+	}
+	watch.sessions[s.ns] = s
+}
+
+func (s *Session) unwatchEnds() {
+	watch.mu.Lock()
+	delete(watch.sessions, s.ns)
+	var last chan struct{}
+	if watch.sessions != nil && len(watch.sessions) == 0 {
+		close(watch.stop)
+		watch.sessions, last = nil, watch.stopped
+	}
+	watch.mu.Unlock()
+	if last != nil {
+		<-last
+	}
+}
+
+func endHung(stop <-chan struct{}, stopped chan<- struct{}) {
+	defer close(stopped)
 	since := map[int]time.Time{}
 	tick := time.NewTicker(hungLook)
 	defer tick.Stop()
@@ -36,23 +71,34 @@ func (s *Session) endHung(stop <-chan struct{}) {
 		}
 		hang := map[int]time.Time{}
 		for _, pid := range hung() {
-			if ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err != nil || ns != s.ns {
-				continue
-			}
 			first, known := since[pid]
 			if !known {
 				first = time.Now()
 			}
-			if time.Since(first) < hungWait {
-				hang[pid] = first
-				continue
+			hang[pid] = first
+			if time.Since(first) >= hungWait {
+				end(pid)
 			}
-			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			s.t.Logf("limit exit: process %d hung in its own end and was ended: %.200q", pid, line)
-			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		since = hang
 	}
+}
+
+// end ends a process that is some session's.
+func end(pid int) {
+	ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if err != nil {
+		return
+	}
+	watch.mu.Lock()
+	defer watch.mu.Unlock()
+	s := watch.sessions[ns]
+	if s == nil {
+		return
+	}
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	s.t.Logf("limit exit: process %d hung in its own end and was ended: %.200q", pid, line)
+	_ = syscall.Kill(pid, syscall.SIGKILL)
 }
 
 // hung lists the processes with one thread left that waits for a lock with the

@@ -37,9 +37,6 @@ type Session struct {
 	stdin io.Closer
 	inner int // process id, as seen from outside, of the first process inside
 	ns    string
-
-	watch   chan struct{} // closed to end the watch over hung processes
-	watched chan struct{} // closed once it has ended
 }
 
 // Start makes a fresh Windows and keeps it up until the test ends. The folder
@@ -106,11 +103,7 @@ func Start(t testing.TB) *Session {
 	if err != nil {
 		t.Fatalf("find the first process of the session: %v", err)
 	}
-	s.watch, s.watched = make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(s.watched)
-		s.endHung(s.watch)
-	}()
+	s.watchEnds()
 	return s
 }
 
@@ -128,10 +121,7 @@ func noDisplay(prefix string) error {
 }
 
 func (s *Session) close() {
-	if s.watch != nil {
-		close(s.watch)
-		<-s.watched
-	}
+	s.unwatchEnds()
 	if s.enter != nil && s.enter.Process != nil {
 		_ = s.stdin.Close()
 		ended := make(chan struct{})
