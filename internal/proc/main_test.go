@@ -22,6 +22,11 @@ const roleArg = "proc-test-role"
 var roles = map[string]func(args []string){
 	// cat copies stdin to stdout and exits 0 at its end.
 	"cat": func([]string) { io.Copy(os.Stdout, os.Stdin) },
+	// mute gives stdout up at once and stays until stdin ends.
+	"mute": func([]string) {
+		os.Stdout.Close()
+		io.Copy(io.Discard, os.Stdin)
+	},
 	"exit": func(args []string) {
 		code, _ := strconv.Atoi(args[0])
 		os.Exit(code)

@@ -56,6 +56,54 @@ func TestStdinEOFExit(t *testing.T) {
 	})
 }
 
+// Children that start at the same moment get no end of each other's pipes: each
+// output ends when its child gives it up, while all of them live.
+func TestPipesOfSiblings(t *testing.T) {
+	t.Parallel()
+	const siblings = 8
+	started := make(chan *Process, siblings)
+	for range siblings {
+		go func() {
+			p, err := Start(role("mute"))
+			if err != nil {
+				t.Error(err)
+			}
+			started <- p
+		}()
+	}
+	ended := make(chan error, siblings)
+	for range siblings {
+		p := <-started
+		if p == nil {
+			ended <- nil
+			continue
+		}
+		t.Cleanup(func() {
+			p.Stop(context.Background(), Ladder{Kill: 10 * time.Second})
+			p.Stdout().Close()
+		})
+		go func() {
+			_, err := io.ReadAll(p.Stdout())
+			select {
+			case <-p.Done():
+				err = errors.Join(err, errors.New("a child is gone before its time"))
+			default:
+			}
+			ended <- err
+		}()
+	}
+	for range siblings {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("an output does not end: somebody else holds the pipe")
+		}
+	}
+}
+
 func TestExitCode(t *testing.T) {
 	t.Parallel()
 	guarded(t, func(t *testing.T, guard bool) {
