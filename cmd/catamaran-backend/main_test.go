@@ -31,6 +31,9 @@ var program string
 
 func TestMain(m *testing.M) {
 	proc.GuardMain()
+	if os.Getenv(editorVar) != "" {
+		os.Exit(editor())
+	}
 	dir, err := os.MkdirTemp("", "catamaran-backend-test-")
 	if err != nil {
 		panic(err)

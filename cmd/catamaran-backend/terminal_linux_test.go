@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,8 +65,7 @@ func TestTerminalsOverTheLink(t *testing.T) {
 	history := filepath.Join(w.state, "backend", "terminals", info.ID+".history")
 	for {
 		b, _ := os.ReadFile(history)
-		// The record is written after the history: without one the terminal is not known.
-		if _, err := os.Stat(strings.TrimSuffix(history, ".history") + ".json"); err == nil && strings.Contains(string(b), "left\r\n") {
+		if strings.Contains(string(b), "left\r\n") {
 			break
 		}
 		if ctx.Err() != nil {
@@ -114,4 +114,40 @@ func TestTerminalsOverTheLink(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// TestATerminalIsKnownOnceAnswered kills the backend as soon as it has answered that a
+// terminal is open: the next one knows it, and what it was.
+func TestATerminalIsKnownOnceAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.env = append(w.env, "SHELL=/bin/bash")
+	d := start(t, w)
+	d.ready()
+	project := call[api.Project](d, api.MethodProjectAdd, api.ProjectAdd{Path: w.repo})
+	var opened []api.Terminal
+	for i := range 5 {
+		info := call[api.Terminal](d, api.MethodTerminalOpen, api.TerminalOpen{ProjectID: project.ID, Name: fmt.Sprint("number ", i), Cols: 100 + i, Rows: 30})
+		d.proc.Kill()
+		<-d.proc.Done()
+		opened = append(opened, info)
+		d = start(t, w)
+		d.ready()
+		list := call[api.Terminals](d, api.MethodTerminalList, api.Empty{}).Terminals
+		if len(list) != len(opened) {
+			t.Fatalf("%d of %d terminals are known: %+v", len(list), len(opened), list)
+		}
+		for j, got := range list {
+			want := opened[j]
+			want.State = api.TerminalLost
+			if got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		}
+	}
+	// It is history that can be gone on with.
+	if again := call[api.Terminal](d, api.MethodTerminalRestart, api.TerminalRef{TerminalID: opened[0].ID}); again.State != api.TerminalRunning || again.Name != "number 0" {
+		t.Errorf("%+v", again)
+	}
+	d.goodbye()
 }

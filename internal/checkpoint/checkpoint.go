@@ -62,6 +62,7 @@ type Store struct {
 	bounds  bounds
 	indexes indexes
 	recent  recent
+	live    live
 }
 
 // New returns a Store with the bounds of the product. dir (absolute, made where

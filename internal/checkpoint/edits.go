@@ -33,7 +33,7 @@ type Edit struct {
 // Edits records which files an agent reports to edit in a turn, and what they hold
 // around each edit. A checkpoint tells what changed while a turn ran; only
 // this tells that it was the turn that changed it, and not a person or another
-// thread in the same folder. One goroutine at a time may use it.
+// thread in the same folder. One goroutine at a time may look and save.
 type Edits struct {
 	dir    string
 	top    string // found at the first look
@@ -41,14 +41,18 @@ type Edits struct {
 	ref    string
 	paths  map[string]Edit
 	begun  map[string]string // what was there when an edit began that has not ended
+
+	threadID string
+	live     *live
+	closed   bool // guarded by live.mu
 }
 
-// Edits returns the record of a turn, nil outside Git.
+// Edits returns the record of a turn, to be closed; nil outside Git.
 func (s *Store) Edits(dir, threadID, turnID string) *Edits {
 	if !git.Inside(dir) {
 		return nil
 	}
-	return &Edits{dir: dir, ref: refName(threadID, turnID+"-edits"), paths: map[string]Edit{}, begun: map[string]string{}}
+	return &Edits{dir: dir, ref: refName(threadID, turnID+"-edits"), paths: map[string]Edit{}, begun: map[string]string{}, threadID: threadID, live: &s.live}
 }
 
 // Before notes what the files hold that are about to be edited. Paths are the
@@ -158,7 +162,7 @@ func (e *Edits) names(paths []string) []string {
 
 // relativeTo spells a path as a snapshot has it; false for one outside dir.
 func relativeTo(dir, path string) (string, bool) {
-	if path == "" || strings.ContainsRune(path, 0) || strings.ContainsRune(path, '\n') {
+	if path == "" || len(path) > pathMost || strings.ContainsRune(path, 0) || strings.ContainsRune(path, '\n') {
 		return "", false
 	}
 	path = filepath.FromSlash(path)

@@ -111,6 +111,8 @@ func (s *Store) steps(ctx context.Context, t Target, now string) ([]step, error)
 			st.judge(edits, path, c)
 		}
 	}
+	// A turn that ends meanwhile has kept its record before it is not live any more.
+	running := s.live.others(t.Dir, t.ThreadID)
 	beside, err := s.beside(ctx, t)
 	if err != nil {
 		return nil, err
@@ -123,6 +125,9 @@ func (s *Store) steps(ctx context.Context, t Target, now string) ([]step, error)
 	for _, path := range slices.Sorted(maps.Keys(byPath)) {
 		st := byPath[path]
 		st.now = have[path]
+		if running[path] {
+			st.worsen(stateForeign, "Another thread edits it in a turn that still runs.")
+		}
 		if beside[path] {
 			st.worsen(stateForeign, "Another thread edited it while the turn ran.")
 		}
@@ -165,7 +170,7 @@ func (st *step) judge(edits map[string]Edit, path string, c [2]content) {
 	}
 }
 
-// beside are the paths that turns of other threads edited at the same time.
+// beside are the paths that turns of other threads, over by now, edited at the same time.
 func (s *Store) beside(ctx context.Context, t Target) (map[string]bool, error) {
 	all := map[string]bool{}
 	for _, turn := range t.Beside {

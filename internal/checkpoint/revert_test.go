@@ -45,10 +45,12 @@ func (d *desk) turn(t *testing.T, thread string, work func(edit func(path, text 
 	turn.Before = snap("before")
 	e := d.s.Edits(d.dir, thread, turn.ID)
 	work(func(path, text string) {
+		e.Begin(path)
 		if err := e.Before(t.Context(), path); err != nil {
 			t.Fatal(err)
 		}
 		putFile(t, d.dir, path, text)
+		e.Made(filepath.Join(d.dir, path))
 		if err := e.After(t.Context(), filepath.Join(d.dir, path)); err != nil {
 			t.Fatal(err)
 		}
@@ -56,6 +58,7 @@ func (d *desk) turn(t *testing.T, thread string, work func(edit func(path, text 
 	if err := e.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	e.Close()
 	turn.After = snap("after")
 	return turn
 }
@@ -408,8 +411,9 @@ type written struct{ who, text string }
 
 // TestNothingOfOthersIsReverted lets two threads and a person write in one folder at
 // random, also while turns run, and reverts and undoes at random: whatever a revert
-// changes, back to where it leads, only the reverted turns wrote. Left out is what
-// contents cannot tell; docs/git.md names it.
+// changes, back to where it leads, only the reverted turns wrote, and what a running
+// turn of another thread edits is never offered. Left out is what contents cannot tell;
+// docs/git.md names it.
 func TestNothingOfOthersIsReverted(t *testing.T) {
 	t.Parallel()
 	dir := newRepo(t, map[string]string{"keep": "k\n"})
@@ -451,13 +455,24 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 		type running struct {
 			Turn
 			e      *Edits
+			at     map[string]bool // files it is known to edit while it runs
 			beside map[string]bool
 		}
 		threads := []string{fmt.Sprintf("t%d", round), fmt.Sprintf("o%d", round)}
 		active := map[string]*running{}
+		defer func() {
+			for _, r := range active {
+				r.e.Close()
+			}
+		}()
 		done := map[string][]*running{}
-		var reverts []api.Reverted
-		var whose []string
+		type reverted struct {
+			api.Reverted
+			who string
+			was map[string]string // what the files held before it, and after it
+			now map[string]string
+		}
+		var reverts []reverted
 		check := func(err error) {
 			if err != nil {
 				rt.Fatal(err)
@@ -466,14 +481,14 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 		for range rapid.IntRange(6, 30).Draw(rt, "steps") {
 			who := threads[rapid.IntRange(0, 1).Draw(rt, "thread")]
 			p := rapid.SampledFrom([]string{"a", "a", "a", "b", "d/c"}).Draw(rt, "path")
-			switch rapid.IntRange(0, 7).Draw(rt, "what") {
+			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0, 1:
 				write("person", p, text())
 			case 2, 3: // begins a turn, or edits in it
 				r := active[who]
 				if r == nil {
 					n++
-					r = &running{Turn: Turn{ID: fmt.Sprintf("u_%d_%03d", round, n), ThreadID: who}, beside: map[string]bool{}}
+					r = &running{Turn: Turn{ID: fmt.Sprintf("u_%d_%03d", round, n), ThreadID: who}, at: map[string]bool{}, beside: map[string]bool{}}
 					var err error
 					r.Before, err = s.Take(t.Context(), dir, who, r.ID+"-before")
 					check(err)
@@ -486,17 +501,34 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 				// An edit that changed nothing cannot be told from one whose note came too late,
 				// which is taken at its word.
 				if it := text(); it != read(dir, p) {
+					r.e.Begin(p)
 					check(r.e.Before(t.Context(), p))
 					write(r.ID, p, it)
+					r.e.Made(p)
 					check(r.e.After(t.Context(), p))
+					r.at[p] = true
 				}
 			case 4: // a command of the agent, which it does not report
 				if r := active[who]; r != nil {
 					write(r.ID, p, text())
 				}
+			case 8: // an edit whose end the agent does not tell any more
+				if r := active[who]; r != nil {
+					r.e.Begin(filepath.Join(dir, filepath.FromSlash(p)))
+					check(r.e.Before(t.Context(), p))
+					write(r.ID, p, text())
+					r.at[p] = true
+				}
+			case 9: // one that was declined
+				if r := active[who]; r != nil {
+					r.e.Begin(p)
+					check(r.e.Before(t.Context(), p))
+					r.e.Failed(p)
+				}
 			case 5:
 				if r := active[who]; r != nil {
 					check(r.e.Save(t.Context()))
+					r.e.Close()
 					var err error
 					r.After, err = s.Take(t.Context(), dir, who, r.ID+"-after")
 					check(err)
@@ -527,6 +559,15 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 				}
 				plan, err := s.Plan(t.Context(), target)
 				check(err)
+				for _, f := range plan.Files {
+					at := false
+					for other, r := range active {
+						at = at || other != who && r.at[f.Path]
+					}
+					if at && (f.Allowed || f.State != stateForeign && f.State != stateDone) || !at && strings.Contains(f.Reason, "still runs") {
+						rt.Fatalf("a running turn is at %s: %v; plan %q", f.Path, at, spell(plan))
+					}
+				}
 				was := map[string]string{}
 				for _, p := range paths {
 					was[p] = read(dir, p)
@@ -543,31 +584,40 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 						}
 						continue
 					}
+					// What it holds it may have held before: contents cannot tell which time is meant.
 					h := history[p]
-					i := len(h) - 1
-					for i >= 0 && h[i].text != now && mine[h[i].who] {
-						i--
+					led := false
+					for j := range h {
+						for i := j; i >= 0 && h[j].text == was[p] && !led; i-- {
+							if led = h[i].text == now; !mine[h[i].who] {
+								break
+							}
+						}
 					}
-					if i < 0 || h[i].text != now || !slices.Contains(r.Files, p) {
+					if !led || !slices.Contains(r.Files, p) {
 						rt.Fatalf("reverting %v changed %s from %q to %q\n%+v\nplan %q", target.Turns, p, was[p], now, h, spell(plan))
 					}
 					history[p] = append(h, written{id, now})
 				}
 				if len(r.Files) > 0 {
-					reverts, whose = append(reverts, r), append(whose, who)
+					now := map[string]string{}
+					for _, p := range paths {
+						now[p] = read(dir, p)
+					}
+					reverts = append(reverts, reverted{r, who, was, now})
 				}
 			case 7:
 				if len(reverts) == 0 {
 					continue
 				}
-				i := rapid.IntRange(0, len(reverts)-1).Draw(rt, "revert")
+				v := reverts[rapid.IntRange(0, len(reverts)-1).Draw(rt, "revert")]
 				n++
 				id := fmt.Sprintf("w_%d_%03d", round, n)
 				was := map[string]string{}
 				for _, p := range paths {
 					was[p] = read(dir, p)
 				}
-				_, err := s.Undo(t.Context(), dir, whose[i], reverts[i].RevertID, id, nil)
+				_, err := s.Undo(t.Context(), dir, v.who, v.RevertID, id, nil)
 				check(err)
 				for _, p := range paths {
 					now := read(dir, p)
@@ -575,15 +625,20 @@ func TestNothingOfOthersIsReverted(t *testing.T) {
 						continue
 					}
 					// It goes by what the file holds: who wrote since, and came back to what the revert left, has changed nothing.
+					if was[p] != v.now[p] || now != v.was[p] || !slices.Contains(v.Files, p) {
+						rt.Fatalf("the undo of %s changed %s from %q to %q\n%+v", v.RevertID, p, was[p], now, history[p])
+					}
+					// As if it had not been reverted: the turn's text may be reverted again.
 					h := history[p]
 					j := len(h) - 1
-					for j > 0 && h[j].who != reverts[i].RevertID {
+					for j > 0 && h[j].who != v.RevertID {
 						j--
 					}
-					if j == 0 || h[j].text != was[p] || h[j-1].text != now || !slices.Contains(reverts[i].Files, p) {
-						rt.Fatalf("the undo changed %s from %q to %q\n%+v", p, was[p], now, h)
+					if j == 0 { // another revert came to the same
+						for j = len(h); h[j-1].text != now; j-- {
+						}
 					}
-					history[p] = h[:j] // as if it had not been reverted: the turn's text may be reverted again
+					history[p] = h[:j]
 				}
 			}
 		}

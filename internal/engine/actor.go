@@ -345,7 +345,7 @@ func (a *actor) halt() {
 		a.run.cancel()
 		a.run = nil
 	}
-	a.edits.abandon()
+	a.edits.close()
 	a.tl.reset("")
 	ctx, cancel := context.WithTimeout(context.Background(), a.e.t.shutdown)
 	defer cancel()

@@ -71,8 +71,15 @@ func (n *editing) tool(c *api.ToolCall, begun bool) bool {
 	}
 	switch {
 	case c.Status == api.ToolCompleted:
+		n.rec.Made(paths...)
 		n.add(note{paths, true})
-	case !begun && !finalTool(c.Status):
+	case finalTool(c.Status):
+		if begun {
+			n.rec.Failed(paths...)
+		}
+		return false
+	case !begun:
+		n.rec.Begin(paths...)
 		n.add(note{paths, false})
 		return true
 	}
@@ -103,11 +110,17 @@ func (n *editing) add(what note) {
 	}
 }
 
-// abandon ends the record without keeping it.
-func (n *editing) abandon() {
+// close ends the record, without keeping it where finish has not: the turn is over.
+func (n *editing) close() {
 	if n == nil {
 		return
 	}
+	n.stop()
+	n.rec.Close()
+}
+
+// stop takes no more notes.
+func (n *editing) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.over {
@@ -121,7 +134,7 @@ func (n *editing) finish(ctx context.Context) error {
 	if n == nil {
 		return nil
 	}
-	n.abandon()
+	n.stop()
 	ctx, cancel := context.WithTimeout(ctx, n.e.t.checkpoint)
 	defer cancel()
 	select {

@@ -374,7 +374,7 @@ func (a *actor) changes(ctx context.Context, r *attempt) (string, *api.ChangeSum
 func (a *actor) over(r *attempt, end thread.End) {
 	r.cancel()
 	a.run = nil
-	a.edits.abandon()
+	a.edits.close()
 	a.edits = nil
 	a.prune()
 	if a.session != nil {

@@ -150,13 +150,20 @@ func (m *Manager) Open(ctx context.Context, commandID string, r api.TerminalOpen
 	t := &terminal{m: m, command: commandID, file: file{dir: m.o.Dir, id: id}, history: newHistory(m.bound, m.grew), viewers: map[*Viewer]struct{}{}}
 	t.info = api.Terminal{
 		ID: id, ProjectID: r.ProjectID, ThreadID: r.ThreadID, Name: name, Shell: shellName(s.shell), Cwd: s.dir,
-		Cols: cols, Rows: rows, CreatedAt: m.o.Now().UnixMilli(),
+		Cols: cols, Rows: rows, CreatedAt: m.o.Now().UnixMilli(), State: api.TerminalRunning,
+	}
+	// Whoever is answered may count on it, whatever becomes of the backend. A full disk
+	// takes no terminal away: it may be wanted to make room.
+	known := t.file.saveRecord(record{Terminal: t.info, Command: t.command})
+	if known != nil {
+		m.o.Log.Warn("write down a new terminal", "terminal", id, "err", known.Error())
 	}
 	m.mu.Lock()
 	if m.ended {
 		m.mu.Unlock()
 		_ = c.stop(ctx)
 		c.close()
+		t.file.remove()
 		return api.Terminal{}, &api.Error{Code: api.CodeUnavailable, Message: "The backend is ending.", Retryable: true}
 	}
 	t.mu.Lock()
@@ -164,7 +171,9 @@ func (m *Manager) Open(ctx context.Context, commandID string, r api.TerminalOpen
 	t.beginLocked(c)
 	m.terminals[id] = t
 	m.mu.Unlock()
-	t.saveSoonLocked()
+	if known != nil {
+		t.saveSoonLocked()
+	}
 	m.changed()
 	return t.info, nil
 }
