@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,7 +55,7 @@ func (s *story) distro(ts *testscript.TestScript) []wine.Process {
 		for _, pid := range pids {
 			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 			if err == nil {
-				found = append(found, wine.Process{PID: pid, Argv: strings.Split(string(bytes.TrimSuffix(line, []byte{0})), "\x00")})
+				found = append(found, wine.ProcessOf(pid, line))
 			}
 		}
 	}
@@ -108,31 +109,24 @@ func (s *story) kill9(ts *testscript.TestScript, neg bool, args []string) {
 		remember(linux, all)
 		kill(windows, isWSL)
 	case "backend":
+		// What is below it, agents and their guards, is the same file; the backend is the oldest.
+		oldest := func(ps []wine.Process, which func(wine.Process) bool) func(wine.Process) bool {
+			first := wine.Process{Started: math.MaxUint64}
+			for _, p := range ps {
+				if which(p) && p.Started > 0 && p.Started < first.Started {
+					first = p
+				}
+			}
+			return func(p wine.Process) bool { return p.PID == first.PID }
+		}
 		if slices.ContainsFunc(linux, backendOfDistro) {
 			remember(windows, isWSL)
 			remember(linux, all)
-			// What is below it, agents and their guards, is the same file; the backend is the oldest.
-			first := slices.MinFunc(linux, func(a, b wine.Process) int {
-				switch {
-				case backendOfDistro(a) == backendOfDistro(b):
-					return a.PID - b.PID
-				case backendOfDistro(a):
-					return -1
-				}
-				return 1
-			})
-			kill(linux, func(p wine.Process) bool { return p.PID == first.PID })
+			kill(linux, oldest(linux, backendOfDistro))
 			return
 		}
 		remember(windows, notDesktop)
-		// As in the distro.
-		first := -1
-		for _, p := range windows {
-			if p.Is("catamaran-backend.exe") && (first < 0 || p.PID < first) {
-				first = p.PID
-			}
-		}
-		kill(windows, func(p wine.Process) bool { return p.PID == first })
+		kill(windows, oldest(windows, func(p wine.Process) bool { return p.Is("catamaran-backend.exe") }))
 	default:
 		ts.Fatalf("kill9 %s is not known", args[0])
 	}

@@ -251,6 +251,30 @@ func (s *Session) Own(path string) error {
 type Process struct {
 	PID  int
 	Argv []string
+	// Started tells the older from the younger, which the process id, being given
+	// out anew, does not: in ticks since the machine's start.
+	Started uint64
+}
+
+// started reads when a process began; 0 where it is gone.
+func started(pid int) uint64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	// The name, in parentheses, may hold anything; proc(5) counts it as the second field.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 20 {
+		return 0
+	}
+	n, _ := strconv.ParseUint(fields[19], 10, 64)
+	return n
+}
+
+// ProcessOf is the process with that id and arguments.
+func ProcessOf(pid int, line []byte) Process {
+	p := Process{PID: pid, Started: started(pid)}
+	for a := range bytes.SplitSeq(bytes.TrimSuffix(line, []byte{0}), []byte{0}) {
+		p.Argv = append(p.Argv, string(a))
+	}
+	return p
 }
 
 // Is reports whether the process runs the Windows program with that file name.
@@ -281,11 +305,7 @@ func (s *Session) Processes() []Process {
 		if err != nil || len(line) == 0 {
 			continue
 		}
-		p := Process{PID: pid}
-		for a := range bytes.SplitSeq(bytes.TrimSuffix(line, []byte{0}), []byte{0}) {
-			p.Argv = append(p.Argv, string(a))
-		}
-		found = append(found, p)
+		found = append(found, ProcessOf(pid, line))
 	}
 	return found
 }
