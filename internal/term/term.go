@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -89,7 +90,7 @@ func New(o Options) (*Manager, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Manager{o: o, bound: api.TerminalHistory, stall: stall, terminals: map[string]*terminal{}, news: make(chan struct{}), timers: map[*time.Timer]struct{}{}}, nil
+	return &Manager{o: o, bound: api.TerminalHistory, stall: stall, terminals: map[string]*terminal{}, floods: floods{rate: floodPerCore * int64(runtime.NumCPU())}, news: make(chan struct{}), timers: map[*time.Timer]struct{}{}}, nil
 }
 
 // Held is how many bytes the histories in memory take.
