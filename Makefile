@@ -138,6 +138,7 @@ clean: ## remove what was built
 
 bench: build ## side-by-side benchmarks: one table, and JSON in bench/out/
 	$(GO) run ./tools/agents install
+	$(GO) run ./tools/ttyd
 	CGO_ENABLED=0 $(GO) build -o bin/bench ./bench
 	./bin/bench
 

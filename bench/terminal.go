@@ -222,9 +222,13 @@ func benchEcho(ctx context.Context, s *setup, b *terminalBench) ([]row, error) {
 	}
 	rows := []row{at(.5, "p50", "< 0.3 ms", "1.4-2.4 ms"), at(.99, "p99", "< 1.5 ms", "8-16 ms")}
 	return rows, b.beside(ctx, s, func(srv *server) error {
-		theirs, err := peerEcho(ctx, srv, n/2)
+		theirs, err := peerEcho(ctx, openIn(srv), n/2)
+		if err != nil {
+			return err
+		}
+		plain, err := peerEcho(ctx, openTtyd, n/2)
 		for i, q := range []float64{.5, .99} {
-			rows[i].Note = "OpenCode's terminal: " + number(theirs.quantile(q)) + " ms"
+			rows[i].Note = fmt.Sprintf("ttyd: %s ms; OpenCode's terminal: %s ms", number(plain.quantile(q)), number(theirs.quantile(q)))
 		}
 		return err
 	})
@@ -290,8 +294,12 @@ func benchCat(ctx context.Context, s *setup, b *terminalBench) ([]row, error) {
 	r := ours.row("terminal: 100 MiB cat to one client, end to end", "MB/s")
 	r.OtherName, r.Other, r.Budget, r.Peer = "bare PTY loop", floor.quantile(.5), "> 60 MB/s", "2.3-3.2 MB/s"
 	err := b.beside(ctx, s, func(srv *server) error {
-		rate, err := peerCat(ctx, srv, file, catBytes/5)
-		r.Note = fmt.Sprintf("OpenCode's terminal: %s MB/s for a fifth of it", number(rate))
+		theirs, err := peerCat(ctx, openIn(srv), file, catBytes/5)
+		if err != nil {
+			return err
+		}
+		plain, err := peerCat(ctx, openTtyd, file, catBytes)
+		r.Note = fmt.Sprintf("ttyd: %s MB/s; OpenCode's terminal: %s MB/s for a fifth of it", number(plain), number(theirs))
 		return err
 	})
 	return []row{r,

@@ -13,10 +13,24 @@ import (
 	"github.com/coder/websocket"
 )
 
-// peerTerminal is a terminal of OpenCode's server, whose bytes are the messages.
+// peerTerminal is a terminal that somebody else's server shows over a WebSocket.
 type peerTerminal struct {
-	ws  *websocket.Conn
-	buf []byte
+	ws     *websocket.Conn
+	buf    []byte
+	output func(message []byte) []byte // nil for what is no output
+	input  func(keys string) (websocket.MessageType, []byte)
+	end    func()
+}
+
+// opener opens a terminal in which a shell command runs.
+type opener func(ctx context.Context, command string) (*peerTerminal, error)
+
+// openIn opens terminals of OpenCode's server, whose bytes are the messages; what is not
+// output is JSON behind a zero byte.
+func openIn(srv *server) opener {
+	return func(ctx context.Context, command string) (*peerTerminal, error) {
+		return openPeer(ctx, srv, command)
+	}
 }
 
 func openPeer(ctx context.Context, srv *server, command string) (*peerTerminal, error) {
@@ -38,16 +52,30 @@ func openPeer(ctx context.Context, srv *server, command string) (*peerTerminal, 
 		return nil, fmt.Errorf("OpenCode's terminal: %w", err)
 	}
 	ws.SetReadLimit(-1)
-	return &peerTerminal{ws: ws}, nil
+	return &peerTerminal{ws: ws,
+		output: func(b []byte) []byte {
+			if len(b) > 0 && b[0] == 0 {
+				return nil
+			}
+			return b
+		},
+		input: func(keys string) (websocket.MessageType, []byte) { return websocket.MessageText, []byte(keys) },
+		end:   func() { ws.CloseNow() },
+	}, nil
 }
 
-// next reads a message; what is not output (JSON behind a zero byte) counts for nothing.
+// next reads a message; what is not output counts for nothing.
 func (p *peerTerminal) next(ctx context.Context) ([]byte, error) {
 	_, b, err := p.ws.Read(ctx)
-	if err == nil && len(b) > 0 && b[0] == 0 {
-		b = nil
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	return p.output(b), nil
+}
+
+func (p *peerTerminal) types(ctx context.Context, keys string) error {
+	kind, b := p.input(keys)
+	return p.ws.Write(ctx, kind, b)
 }
 
 func (p *peerTerminal) sees(ctx context.Context, text string) error {
@@ -62,19 +90,19 @@ func (p *peerTerminal) sees(ctx context.Context, text string) error {
 }
 
 // peerEcho measures the same key there.
-func peerEcho(ctx context.Context, srv *server, n int) (sample, error) {
-	p, err := openPeer(ctx, srv, echoing)
+func peerEcho(ctx context.Context, open opener, n int) (sample, error) {
+	p, err := open(ctx, echoing)
 	if err != nil {
 		return nil, err
 	}
-	defer p.ws.CloseNow()
+	defer p.end()
 	if err := p.sees(ctx, "ready"); err != nil {
 		return nil, err
 	}
 	var took sample
 	for range n {
 		start := time.Now()
-		if err := p.ws.Write(ctx, websocket.MessageText, []byte("k")); err != nil {
+		if err := p.types(ctx, "k"); err != nil {
 			return nil, err
 		}
 		for got := 0; got < 1; {
@@ -90,14 +118,14 @@ func peerEcho(ctx context.Context, srv *server, n int) (sample, error) {
 }
 
 // peerCat measures how fast a part of the text comes there, in MB/s.
-func peerCat(ctx context.Context, srv *server, file string, size int) (float64, error) {
-	p, err := openPeer(ctx, srv, fmt.Sprintf("stty raw -echo; read go; head -c %d %s; sleep 1000", size, file))
+func peerCat(ctx context.Context, open opener, file string, size int) (float64, error) {
+	p, err := open(ctx, fmt.Sprintf("stty raw -echo; read go; head -c %d %s; sleep 1000", size, file))
 	if err != nil {
 		return 0, err
 	}
-	defer p.ws.CloseNow()
+	defer p.end()
 	start := time.Now()
-	if err := p.ws.Write(ctx, websocket.MessageText, []byte("\n")); err != nil {
+	if err := p.types(ctx, "\n"); err != nil {
 		return 0, err
 	}
 	for got := 0; got < size; {
