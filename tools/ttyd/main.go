@@ -30,7 +30,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	dir := filepath.Join(cache, "catamaran-ttyd", "forky")
-	if _, err := os.Stat(dir); err == nil {
+	plugins := filepath.Join(dir, "plugins")
+	// What is made last tells that all is there.
+	if _, err := os.Stat(plugins); err == nil {
 		return nil
 	}
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
@@ -51,9 +53,9 @@ func run(ctx context.Context) error {
 	if len(loops) == 0 {
 		return errors.New("the package has no event loop")
 	}
-	plugins := filepath.Join(dir, "plugins")
-	if err := os.MkdirAll(plugins, 0o755); err != nil {
+	part := plugins + ".part"
+	if err := errors.Join(os.RemoveAll(part), os.Mkdir(part, 0o755), os.Symlink(loops[0], filepath.Join(part, filepath.Base(loops[0])))); err != nil {
 		return err
 	}
-	return os.Symlink(loops[0], filepath.Join(plugins, filepath.Base(loops[0])))
+	return os.Rename(part, plugins)
 }
