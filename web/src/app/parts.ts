@@ -11,10 +11,11 @@ interface Part {
   goals: string[];
 }
 
+const panel: Part = { area: '[data-focus="panel"]', goals: ['[data-focus="panel"] [role="tabpanel"] [role="region"][tabindex="0"]', '[data-focus="panel"] [role="tabpanel"] textarea', '[data-focus="panel"] [role="tab"][aria-selected="true"]'] };
 const parts: Part[] = [
   { area: '[data-focus="sidebar"]', goals: ['[data-focus="sidebar"] [aria-current="page"]', '[data-focus="sidebar"] [data-testid="thread-row"]', '[data-focus="sidebar"] button'] },
   { area: "main", goals: [ask, composer, "main button, main input"] },
-  { area: '[data-focus="panel"]', goals: ['[data-focus="panel"] [role="tabpanel"] [role="region"][tabindex="0"]', '[data-focus="panel"] [role="tabpanel"] textarea', '[data-focus="panel"] [role="tab"][aria-selected="true"]'] },
+  panel,
   { area: '[data-focus="terminal"]', goals: ['[data-focus="terminal"] textarea'] },
 ];
 
@@ -25,13 +26,15 @@ function goal(p: Part): HTMLElement | undefined {
   return undefined;
 }
 
-/** step moves the focus to the next part that is shown, or the previous one. */
+/** stepPart moves the focus to the next part that is shown, or the previous one. */
 export function stepPart(by: 1 | -1): void {
   const now = document.activeElement;
   // The innermost: a panel and the terminal lie in main.
   const at = now ? parts.findLastIndex((p) => now.closest(p.area)) : -1;
+  // From nowhere the next is the first part, the previous the last.
+  const from = at < 0 && by < 0 ? 0 : at;
   for (let i = 1; i <= parts.length; i++) {
-    const e = goal(parts[(Math.max(at, by > 0 ? at : 0) + by * i + parts.length * 2) % parts.length]!);
+    const e = goal(parts[(from + by * i + parts.length) % parts.length]!);
     if (e && e !== now) return e.focus();
   }
 }
@@ -45,12 +48,12 @@ export function focusComposer(): void {
 export function focusPanel(id: string): void {
   const before = document.activeElement;
   const area = `[data-focus="panel"][data-panel="${id}"]`;
-  const panel = { area, goals: parts[2]!.goals.map((g) => g.replace(parts[2]!.area, area)) };
+  const asked = { area, goals: panel.goals.map((g) => g.replace(panel.area, area)) };
   when((last) => {
     const now = document.activeElement;
     // Somebody went on meanwhile.
     if (now !== before && now !== document.body) return now instanceof HTMLElement ? now : undefined;
-    const e = goal(panel);
+    const e = goal(asked);
     return e?.matches('[role="tab"]') && !last ? undefined : e;
   }, 120);
 }
